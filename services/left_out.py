@@ -17,13 +17,16 @@ REASONS: Mapping[str, Text] = {
         "the worker runs when it stays so",
     ),
 }
-"""Why an order that counts within a period has no sales, and what to do."""
+"""Why an order that counts within a period has no sales, or not all of them, and what to do."""
 
 
 def told_left_out(counts: Mapping[str, int]) -> list[Text]:
     """How many orders are left out, in a sentence for each reason."""
     said = ((count, REASONS.get(reason, Text(reason, reason))) for reason, count in counts.items())
-    return [Text(f"{count} 单未计入：{why.zh}", f"{count} orders are left out: {why.en}") for count, why in said]
+    return [
+        Text(f"{count} 单未计入或未计全：{why.zh}", f"{count} orders are left out, or not counted in full: {why.en}")
+        for count, why in said
+    ]
 
 
 def refuse_left_out(omitted: Omitted, start: date, end: date) -> None:
@@ -34,11 +37,11 @@ def refuse_left_out(omitted: Omitted, start: date, end: date) -> None:
     said, total = told_left_out(omitted.counts), sum(omitted.counts.values())
     raise ConflictProblem(
         Text(
-            f"账期 {start} 至 {end} 有 {total} 单没有计入业绩。{'；'.join(each.zh for each in said)}。"
+            f"账期 {start} 至 {end} 有 {total} 单没有计入业绩，或没有计全。{'；'.join(each.zh for each in said)}。"
             f"例如 {'、'.join(names)}。处理后再结算，或写明 leave_out: true 先不计它们（记入审计，之后作为差额结算）",
-            f"{total} orders of {start} to {end} have no sales. {'; '.join(each.en for each in said)}. Such are "
-            f"{', '.join(names)}. See to them first, or say leave_out: true to settle without them, which is audited; "
-            "they are settled as a difference later",
+            f"{total} orders of {start} to {end} have no sales, or not all of them. "
+            f"{'; '.join(each.en for each in said)}. Such are {', '.join(names)}. See to them first, or say "
+            "leave_out: true to settle without them, which is audited; they are settled as a difference later",
         ),
         left_out=dict(omitted.counts),
         orders=names,

@@ -24,6 +24,7 @@ from storage.engine import Database
 from storage.exchange_rates import ExchangeRates
 from storage.failures import depends_on_rows
 from storage.invitations import Invitations, InvitedBy
+from storage.left_out import REFUND_AMOUNT
 from storage.locks import lock
 from storage.orders import OrderName, OrderRow
 from storage.payees import Payees
@@ -47,14 +48,25 @@ _CLOSED_BY_ANY_REFUND = frozenset({"pinduoduo"})
 _CATEGORY = WORD_FIELDS.index("category")
 NO_RATE = "no-rate"
 NO_LINES = "no-lines"
+REFUND_CURRENCY = "refund-currency"
 PROBLEMS: Mapping[str, Text] = {
     NO_RATE: Text(
         "订单币种在付款日没有汇率，请补录汇率",
         "There is no rate of the order's currency on the day it was paid: add one",
     ),
     NO_LINES: Text("订单没有商品行", "The order has no lines"),
+    REFUND_CURRENCY: Text(
+        "退款的币种与订单不同，扣不了，订单停在原来的金额：请核对这笔退款",
+        "A refund is in another currency than its order and cannot be taken off, so the order stays as it was: look at "
+        "the refund",
+    ),
+    REFUND_AMOUNT: Text(
+        "退款已付而金额未知，还没有扣：请核对平台的退款列表（比对该店的退款流）",
+        "A refund was paid, and nobody said how much, so it is not taken off yet: see the platform's list of refunds "
+        "(compare the shop's stream of them)",
+    ),
 }
-"""Why an order that counts has no sales."""
+"""Why an order that counts has no sales, or lacks a refund in them."""
 
 
 @dataclass(slots=True)
@@ -164,7 +176,10 @@ class Selling:
         if days and ever:
             before = await Sales(work).told(keys, days, ever)
             batch.bonded = await _bonded(work, batch, before, days, ever)
-        changes = differences(await self._sales(work, rules, batch), before)
+        now = await self._sales(work, rules, batch)
+        # What went back of these is not known in their currency: what was told of them stays until it is.
+        aside = {key for key, each in batch.standings.items() if each.problem == REFUND_CURRENCY}
+        changes = differences(now, [each for each in before if each.of.order_key not in aside])
         await Sales(work).add(changes)
         await Attributions(work).counted(batch.standings)
         return len(changes)
@@ -233,7 +248,8 @@ class Selling:
         }
 
     async def _sales(self, work: UnitOfWork, rules: AttributionRules, batch: _Batch) -> list[Sale]:
-        refunds = await SaleQueue(work).refunds([each.key for each in batch.orders])
+        keys = [each.key for each in batch.orders]
+        refunds, unclear = await SaleQueue(work).refunds(keys), await SaleQueue(work).unclear_refunds(keys)
         rates = await self._rates(work, batch.orders)
         found: list[Sale] = []
         for each in batch.orders:
@@ -242,8 +258,10 @@ class Selling:
                 problem = NO_RATE
             elif not batch.lines.get(each.key):
                 problem = NO_LINES
+            elif each.key in unclear and _may_lack(each, batch.lines[each.key], refunds.get(each.key, ())):
+                problem = REFUND_CURRENCY if unclear[each.key] else REFUND_AMOUNT
             batch.standings[each.key] = batch.standings[each.key]._replace(problem=problem)
-            if problem is None:
+            if problem in (None, REFUND_AMOUNT):
                 sold = SoldOrder(
                     order_key=each.key,
                     shop=each.account_id,
@@ -358,6 +376,14 @@ def _is_closed(order: QueuedOrder, refunds: Sequence[WentBack]) -> bool:
     """Whether whatever was paid for an order went back, whether or not a refund tells of it."""
     says_any = order.account_id.partition("/")[0] in _CLOSED_BY_ANY_REFUND
     return order.status == "closed" and not (says_any and refunds)
+
+
+def _may_lack(order: QueuedOrder, lines: Sequence[SoldLine], refunds: Sequence[WentBack]) -> bool:
+    """Whether a refund that is not among these may take something off: not where all went back anyhow."""
+    if order.status == "closed" and order.account_id.partition("/")[0] not in _CLOSED_BY_ANY_REFUND:
+        return False
+    paid = sum(each.total_minor for each in lines) if order.paid_minor is None else order.paid_minor
+    return paid - (order.postage_minor or 0) > sum(each.amount_minor for each in refunds)
 
 
 def _day(at: datetime) -> date:

@@ -151,6 +151,11 @@ class SaleQueue(Repository):
             found[order].append(WentBack(refund_id, amount, at, tuple(lines)))
         return found
 
+    async def unclear_refunds(self, orders: Collection[int]) -> Mapping[int, bool]:
+        """The orders of which something went back that cannot be taken off: the sum is not known, or in another
+        currency; whether it is the currency."""
+        return dict(await fetch(self.work, _UNCLEAR, {"keys": list(orders)}))
+
     async def scans(self, orders: Mapping[int, tuple[int, datetime]], within: timedelta) -> Sequence[Scan]:
         """Codes that the buyers of orders scanned before, the latest first. orders: identity and instant by key."""
         if not orders:
@@ -294,7 +299,16 @@ _REFUNDS = """
     FROM unnest(%(keys)b::bigint[]) AS named (key)
     JOIN orders o ON o.id = named.key
     JOIN refunds r ON r.account_id = o.account_id AND r.order_id = o.order_id
-    WHERE r.status = 'refunded' AND r.amount_minor > 0
+    WHERE r.status = 'refunded' AND r.amount_minor > 0 AND coalesce(r.currency, o.currency) = o.currency
+"""
+_UNCLEAR = """
+    SELECT o.id, bool_or(coalesce(r.currency, o.currency) <> o.currency)
+    FROM unnest(%(keys)b::bigint[]) AS named (key)
+    JOIN orders o ON o.id = named.key
+    JOIN refunds r ON r.account_id = o.account_id AND r.order_id = o.order_id
+    WHERE r.status = 'refunded'
+        AND (r.amount_minor IS NULL OR r.amount_minor > 0 AND coalesce(r.currency, o.currency) <> o.currency)
+    GROUP BY o.id
 """
 _SCANS = """
     SELECT named.key, i.channel, i.occurred_at

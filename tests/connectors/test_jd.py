@@ -203,6 +203,14 @@ def test_a_service_order_reads_times_of_both_kinds(moment: str | int) -> None:
     assert event.time == datetime(2026, 11, 22, 4, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("told_sum", [{}, {"refoundAmount": None}, {"refoundAmount": "0.00"}])
+def test_a_service_order_that_was_paid_without_a_sum_tells_none(told_sum: dict[str, Any]) -> None:
+    """Nothing of it is made up: settlement says that it is missing."""
+    bill = {"serviceId": 234, "orderId": 289000000001, "wareId": 1001, "afsApplyTime": "2026-11-20 09:00:00"}
+    (event,) = told("aftersale", {"status": 13, "sameOrderServiceBill": bill, **told_sum})
+    assert (event.data["status"], event.data["amount_minor"]) == ("refunded", None)
+
+
 @pytest.mark.parametrize("wrong", [{"completeTime": -1}, {"refoundAmount": "-1"}, {"sameOrderServiceBill": None}])
 def test_a_service_order_that_says_nonsense_is_refused(wrong: dict[str, Any]) -> None:
     bill = {"serviceId": 234, "orderId": 289000000001, "afsApplyTime": "2026-11-20 09:00:00"}

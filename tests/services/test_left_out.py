@@ -16,7 +16,7 @@ from storage.sale_queue import SaleQueue
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.test_calculations import MAY, Office, office
-from tests.services.test_selling import NOW, RULES, an_order, key
+from tests.services.test_selling import NOW, RULES, a_refund, an_order, key
 from tests.services.test_settlement_runs import Books
 
 __all__ = ["office"]
@@ -175,6 +175,37 @@ async def test_of_a_sweep_so_many_orders_are_counted(office: Office, monkeypatch
     await office.told(*(an_order(f"E{number}", channel="late") for number in range(1, 4)))
     await office.register.set_keys(QIAN, [key("P1", "channel", "late")])
     assert await left_out(office) == {"waiting": 2}
+
+
+async def test_a_refund_without_a_sum_keeps_the_period_once_its_platform_had_time_to_tell_it(
+    office: Office, books: Books
+) -> None:
+    await office.told(an_order(channel="P1"))
+    await office.told(a_refund(None, occurred_at=office.clock.now), at=office.clock.now)
+    assert await left_out(office) == {}, "as if it were told a moment later"
+    office.clock.advance(minutes=61)
+    assert await left_out(office) == {"refund-amount": 1}
+    refused = await refusal(books)
+    assert "金额未知" in refused.text.zh
+    assert "nobody said how much" in refused.text.en
+    await office.told(a_refund(10_000, 2, occurred_at=office.clock.now), at=office.clock.now)
+    assert await left_out(office) == {}
+    assert (await books.computed()).run.state == "computed"
+
+
+async def test_an_order_whose_refund_lacks_a_sum_waits_like_any_other(office: Office) -> None:
+    await office.told(an_order(channel="P1"))
+    await office.told(a_refund(None, occurred_at=office.clock.now), at=office.clock.now)
+    office.clock.advance(seconds=1)
+    await queue(office)
+    office.clock.advance(seconds=61)
+    assert await left_out(office) == {"waiting": 1}
+
+
+async def test_a_refund_in_another_currency_keeps_the_period_at_once(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"), a_refund(7_100, currency="USD"))
+    assert await left_out(office) == {"refund-currency": 1}
+    assert "退款的币种与订单不同" in (await refusal(books)).text.zh
 
 
 async def test_an_order_counts_as_left_out_once(office: Office) -> None:

@@ -72,9 +72,9 @@ def an_order(number: str = "E1", version: int = 1, **more: Any) -> OrderData:
     return OrderData(**{**head, **more})
 
 
-def a_refund(amount: int, version: int = 1, *lines: str) -> RefundData:
+def a_refund(amount: int | None, version: int = 1, *lines: str, **more: Any) -> RefundData:
     told = {"refund_id": "R1", "order_id": "E1", "status": "refunded", "line_ids": lines, "occurred_at": NOW}
-    return RefundData(**SHOP, version=version, amount_minor=amount, **told)
+    return RefundData(**{**SHOP, "version": version, "amount_minor": amount, **told, **more})
 
 
 class Counter:
@@ -265,6 +265,69 @@ async def test_a_refund_that_comes_before_its_order(counter: Counter) -> None:
     await counter.told(a_refund(10_000, 1, "2"))
     await counter.told(an_order())
     assert (await counter.sold())["P1 paid"] == (30_000, 20_000, 2, 1)
+
+
+async def problems(counter: Counter) -> dict[str, str]:
+    """What orders lack, by their numbers."""
+    statement = "SELECT order_id, problem FROM sold_orders JOIN orders ON id = order_key WHERE problem IS NOT NULL"
+    async with UnitOfWork(counter.database) as work:
+        return {row.order_id: row.problem for row in await work.session.execute(text(statement))}
+
+
+async def test_a_refund_whose_sum_nobody_told_is_said_until_it_is_known(counter: Counter) -> None:
+    """As a push tells it, and the platform's list a moment later."""
+    await counter.told(an_order())
+    rows = await counter.rows()
+    await counter.told(a_refund(None, 1, "2"))
+    assert await problems(counter) == {"E1": "refund-amount"}
+    assert (await counter.sold())["P1 paid"] == WHOLE
+    assert await counter.rows() == rows, "nothing is told twice meanwhile"
+    view = await counter.corrections.order(QIAN, ("youzan/flagship", "E1"))
+    assert view.problem is not None
+    assert "金额未知" in view.problem.zh
+    await counter.told(a_refund(10_000, 2, "2"))
+    assert await problems(counter) == {}
+    assert (await counter.sold())["P1 paid"] == (30_000, 20_000, 2, 1)
+
+
+@pytest.mark.parametrize("status", ["closed", "paid"])
+async def test_a_sum_that_nobody_told_does_not_matter_where_all_went_back(counter: Counter, status: str) -> None:
+    known = [] if status == "closed" else [a_refund(30_000, refund_id="R2")]
+    await counter.told(an_order(status=status), a_refund(None), *known)
+    assert await problems(counter) == {}
+    assert (await counter.sold())["P1 paid"] == (30_000, 0, 0, 0)
+
+
+async def test_of_pinduoduo_a_sum_is_missing_although_the_order_is_closed(counter: Counter) -> None:
+    """Any refund closes it there, and only the sum says how much went back."""
+    await counter.register.set_keys(QIAN, [key("S1", "shop", "pinduoduo/flagship")])
+    shop: dict[str, Any] = {"platform": "pinduoduo"}
+    await counter.told(an_order(status="closed", **shop), a_refund(None, **shop))
+    assert await problems(counter) == {"E1": "refund-amount"}
+    await counter.told(a_refund(10_000, 2, **shop))
+    assert await problems(counter) == {}
+    assert (await counter.sold())["P1 paid"][1] == 20_000
+
+
+@pytest.mark.parametrize("first", ["order", "both"])
+async def test_a_refund_in_another_currency_than_its_order_is_taken_off_by_nobody(counter: Counter, first: str) -> None:
+    """71 yuan are not 71 dollars; the order stays as it was, and comes to nothing where it was not looked at before."""
+    await counter.rates.set(QIAN, [Rate("USD", MAY, "7.1")])
+    order, refund = an_order(currency="USD", paid_minor=10_000), a_refund(7_100, currency="CNY")
+    await counter.told(order, *([] if first == "order" else [refund]))
+    before = await counter.sold()
+    assert before == (
+        {"P1 paid": (71_000, 71_000, 3, 1), "S1 paid": (71_000, 71_000, 3, 1)} if first == "order" else {}
+    )
+    await counter.told(refund, an_order(version=2, currency="USD", paid_minor=20_000))
+    assert await counter.sold() == before
+    assert await problems(counter) == {"E1": "refund-currency"}
+    view = await counter.corrections.order(QIAN, ("youzan/flagship", "E1"))
+    assert view.problem is not None
+    assert "退款的币种与订单不同" in view.problem.zh
+    await counter.told(a_refund(1_000, 2, currency="USD"))
+    assert await problems(counter) == {}
+    assert (await counter.sold())["P1 paid"][:2] == (142_000, 134_900)
 
 
 async def test_an_order_whose_price_was_changed(counter: Counter) -> None:
