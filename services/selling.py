@@ -81,13 +81,14 @@ class Looked:
 @dataclass(slots=True)
 class _Batch:
     """Orders under way. standings: what was found when each began to count; owners: whose each is, by role; bonded: by
-    order and line, as it was found when the line began to count."""
+    order and line, as it was found when the line began to count; begun: in which ways each ever counted."""
 
     orders: Sequence[QueuedOrder]
     standings: dict[int, Standing]
     lines: Mapping[int, Sequence[SoldLine]]
     owners: dict[int, dict[str, Shares]] = field(default_factory=dict)
     bonded: Mapping[int, Mapping[str, bool | None]] = field(default_factory=dict)
+    begun: Mapping[int, Mapping[Basis, bool]] = field(default_factory=dict)
 
 
 class Selling:
@@ -175,6 +176,7 @@ class Selling:
         before: Sequence[Sale] = ()
         if days and ever:
             before = await Sales(work).told(keys, days, ever)
+            batch.begun = await Sales(work).begun(keys, days, ever)
             batch.bonded = await _bonded(work, batch, before, days, ever)
         now = await self._sales(work, rules, batch)
         # What went back of these is not known in their currency: what was told of them stays until it is.
@@ -277,6 +279,7 @@ class Selling:
                     is_first=batch.standings[each.key].is_first,
                     is_closed=_is_closed(each, refunds.get(each.key, ())),
                     bonded=batch.bonded.get(each.key, {}),
+                    begun=batch.begun.get(each.key, {}),
                 )
                 found += sales_of(sold, list(batch.owners[each.key].values()), rules)
         return found

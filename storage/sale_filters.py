@@ -14,6 +14,8 @@ from storage.sales import BASES, SaleRow
 Numbers = Mapping[tuple[str, str], int]
 """The numbers of words, by field and word."""
 _SALES = table_of(SaleRow)
+# Sales that began before the day of payment was kept count by the day that they have, as they were settled.
+_PAID_DAY = func.coalesce(_SALES.c.paid_day, _SALES.c.day)
 _FLAGS = {"first": "is_first", "bonded": "is_bonded"}
 
 
@@ -61,7 +63,7 @@ def passes(component: Component, numbers: Numbers) -> ColumnElement[bool]:
     """Whether a sale counts for a component."""
     tests = [_holds(test, numbers) for test in component.tests]
     if component.days is not None:
-        tests += [_SALES.c.day >= component.days[0], _SALES.c.day < component.days[1]]
+        tests += [component.days[0] <= _PAID_DAY, component.days[1] > _PAID_DAY]
     return and_(true(), *tests)
 
 

@@ -3,6 +3,7 @@
 Rows are never changed. They are cut by the month of their day, and within it by `part`, a hash of the payee.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, ClassVar
@@ -37,7 +38,8 @@ class SaleWordRow(Table, table=True):
 
 class SaleRow(Table, table=True):
     """One row of `sales`, which has no key: `seq` orders them. Words are numbers of `SaleWordRow`. is_first: NULL while
-    nobody knows whose the order is."""
+    nobody knows whose the order is. paid_day: when the order was paid, where that was not on `day`; NULL, too, of what
+    began to count before it was kept."""
 
     __tablename__ = "sales"
     seq: int = Field(sa_type=BigInteger, sa_column_args=[Identity(always=True)], nullable=False)
@@ -62,6 +64,7 @@ class SaleRow(Table, table=True):
     is_first: bool | None = None
     is_bonded: bool
     line_id: str
+    paid_day: date | None = None
 
     # No row is ever loaded as an object; the mapper wants a key all the same.
     __mapper_args__: ClassVar[dict[str, Any]] = {"primary_key": ["seq"]}
@@ -98,6 +101,7 @@ class Sales(Repository):
                 *(numbers[word] for word in zip(WORD_FIELDS, of.words, strict=True)),
                 of.is_first,
                 of.is_bonded,
+                of.paid_day,
                 *amounts,
                 part_of(of.payee),
             )
@@ -119,10 +123,10 @@ class Sales(Repository):
         found = []
         for row in rows:
             basis, day, payee, order_key, line_id, order_minor = row[: _WORDS_AT.start]
-            is_first, is_bonded = row[_WORDS_AT.stop : _AMOUNTS_AT]
+            is_first, is_bonded, paid_day = row[_WORDS_AT.stop : _AMOUNTS_AT]
             texts = tuple(words[number] for number in row[_WORDS_AT])
-            of = SaleKey(_BASIS_OF[basis], day, payee, order_key, line_id, order_minor, texts, is_first, is_bonded)
-            found.append(Sale(of, Amounts(*row[_AMOUNTS_AT:])))
+            of = (_BASIS_OF[basis], day, payee, order_key, line_id, order_minor, texts, is_first, is_bonded, paid_day)
+            found.append(Sale(SaleKey(*of), Amounts(*row[_AMOUNTS_AT:])))
         return found
 
     async def bonded(
@@ -132,6 +136,17 @@ class Sales(Repository):
         None where its category was never known. days, payees: as of `told`."""
         values = {"orders": list(orders), "days": list(days), "parts": sorted({part_of(each) for each in payees})}
         return {(order, line): found for order, line, found in await fetch(self.work, _BONDED, values)}
+
+    async def begun(
+        self, orders: Collection[int], days: Collection[date], payees: Collection[int]
+    ) -> Mapping[int, Mapping[Basis, bool]]:
+        """By order, in which ways it ever counted, and whether the day of payment was kept with its sales, also where
+        nothing is left of them. days, payees: as of `told`."""
+        values = {"orders": list(orders), "days": list(days), "parts": sorted({part_of(each) for each in payees})}
+        found: dict[int, dict[Basis, bool]] = defaultdict(dict)
+        for order, basis, is_kept in await fetch(self.work, _BEGUN, values):
+            found[order][_BASIS_OF[basis]] = is_kept
+        return found
 
     async def watermark(self) -> int:
         """A number that no row is above and that none up to is still under way; nobody adds until this unit of work
@@ -166,7 +181,18 @@ class Sales(Repository):
                 await self.session.execute(text("SELECT open_sales_month(:month)"), {"month": month})
 
 
-_OF = ("basis", "day", "payee", "order_key", "line_id", "order_minor", *WORD_FIELDS, "is_first", "is_bonded")
+_OF = (
+    "basis",
+    "day",
+    "payee",
+    "order_key",
+    "line_id",
+    "order_minor",
+    *WORD_FIELDS,
+    "is_first",
+    "is_bonded",
+    "paid_day",
+)
 _COLUMNS = (*_OF, *Amounts._fields, "part")
 _WORDS_AT = slice(_OF.index(WORD_FIELDS[0]), _OF.index(WORD_FIELDS[0]) + len(WORD_FIELDS))
 _AMOUNTS_AT = len(_OF)
@@ -185,14 +211,15 @@ _WORDS_OF = "SELECT number, word FROM sale_words WHERE number = ANY(%(numbers)b:
 _ADD = """
     INSERT INTO sales (
         basis, day, payee, order_key, line_id, order_minor, platform, shop, channel, influencer, category, article,
-        currency, is_first, is_bonded, paid_minor, kept_minor, foreign_minor, quantity, orders, part
+        currency, is_first, is_bonded, paid_day, paid_minor, kept_minor, foreign_minor, quantity, orders, part
     )
     SELECT * FROM unnest(
         %(basis)b::smallint[], %(day)b::date[], %(payee)b::integer[], %(order_key)b::bigint[], %(line_id)b::text[],
         %(order_minor)b::bigint[], %(platform)b::integer[], %(shop)b::integer[], %(channel)b::integer[],
         %(influencer)b::integer[], %(category)b::integer[], %(article)b::integer[], %(currency)b::integer[],
-        %(is_first)b::boolean[], %(is_bonded)b::boolean[], %(paid_minor)b::bigint[], %(kept_minor)b::bigint[],
-        %(foreign_minor)b::bigint[], %(quantity)b::integer[], %(orders)b::smallint[], %(part)b::smallint[]
+        %(is_first)b::boolean[], %(is_bonded)b::boolean[], %(paid_day)b::date[], %(paid_minor)b::bigint[],
+        %(kept_minor)b::bigint[], %(foreign_minor)b::bigint[], %(quantity)b::integer[], %(orders)b::smallint[],
+        %(part)b::smallint[]
     )
 """
 _BONDED = """
@@ -207,12 +234,18 @@ _BONDED = """
     ) AS begun
     ORDER BY order_key, line_id, known DESC, seq DESC
 """
+_BEGUN = """
+    SELECT order_key, basis, bool_or(paid_day IS NOT NULL) FROM sales
+    WHERE order_key = ANY(%(orders)b::bigint[]) AND day = ANY(%(days)b::date[]) AND part = ANY(%(parts)b::smallint[])
+    GROUP BY 1, 2
+"""
 _TOLD = """
     SELECT basis, day, payee, order_key, line_id, order_minor, platform, shop, channel, influencer, category, article,
-        currency, is_first, is_bonded, sum(paid_minor)::bigint AS paid_minor, sum(kept_minor)::bigint AS kept_minor,
-        sum(foreign_minor)::bigint AS foreign_minor, sum(quantity)::integer AS quantity, sum(orders)::integer AS orders
+        currency, is_first, is_bonded, paid_day, sum(paid_minor)::bigint AS paid_minor,
+        sum(kept_minor)::bigint AS kept_minor, sum(foreign_minor)::bigint AS foreign_minor,
+        sum(quantity)::integer AS quantity, sum(orders)::integer AS orders
     FROM sales
     WHERE order_key = ANY(%(orders)b::bigint[]) AND day = ANY(%(days)b::date[]) AND part = ANY(%(parts)b::smallint[])
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
     HAVING (sum(paid_minor), sum(kept_minor), sum(foreign_minor), sum(quantity), sum(orders)) <> (0, 0, 0, 0, 0)
 """

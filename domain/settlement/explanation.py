@@ -8,7 +8,7 @@ from domain.settlement.evaluation import Doings, Downline, earned_alone, earned_
 from domain.settlement.exact import RATE, WEIGHT, rounded
 from domain.settlement.formulas import Bonus, Fixed, Package, Proportion, Step, Tiers
 from domain.settlement.line_filters import LINE_FIELDS
-from domain.settlement.scheme import BASES, MONEY_BASES, Component, LineTest, Scheme
+from domain.settlement.scheme import BASES, LINE_BASES, MONEY_BASES, Component, LineTest, Scheme
 
 _CYCLES = {
     "day": Text("每日", "daily"),
@@ -142,7 +142,8 @@ def _parts(scheme: Scheme, component: Component) -> Iterator[Text]:
         )
     if component.days:
         start, end = component.days
-        yield Text(f"限 {start} 至 {end}（不含）", f"from {start} until {end}, not included")
+        zh, en = ("付款的订单", "only orders paid ") if component.base in LINE_BASES else ("", "")
+        yield Text(f"限 {start} 至 {end}（不含）{zh}", f"{en}from {start} until {end}, not included")
     if component.factor:
         steps = [f"{step.mark} 分起 {step.worth / WEIGHT:g}" for step in component.factor.steps]
         english = [f"{step.worth / WEIGHT:g} from {step.mark}" for step in component.factor.steps]

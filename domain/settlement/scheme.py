@@ -102,7 +102,8 @@ class Component:
 
     level: whose sales: 0 the payee's own, 1 those of whom they brought in, and so on. grain: what is rounded, the whole
     base or each line. deducts: it is taken off instead. roles: who earns by it; empty for every payee of the scheme.
-    days: lines and deeds within these only, the last not included. rising: more of it was promised never to earn less.
+    days: orders paid and deeds done within these only, the last not included. rising: more of it was promised never to
+    earn less.
     """
 
     name: str

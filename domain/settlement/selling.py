@@ -38,7 +38,8 @@ class WentBack(NamedTuple):
 class SoldOrder(NamedTuple):
     """An order, as much of it as sales are made of. Amounts are of its own currency.
 
-    days: on which day it counts, by each way of counting that it has come to. rate: what a minor unit of its currency
+    days: on which day it counts, by each way of counting that it has come to. begun: the ways in which it ever counted,
+    and whether the day of payment was kept with its sales. rate: what a minor unit of its currency
     is in minor units of the merchant's, as numerator and denominator; None when it is the merchant's own. is_first:
     whether it was its customer's first; None while nobody knows whose it is. is_closed: whatever was paid went back,
     with or without a refund to tell of it. bonded: of lines that counted before, whether they shipped from a bonded
@@ -59,13 +60,14 @@ class SoldOrder(NamedTuple):
     is_first: bool | None = None
     is_closed: bool = False
     bonded: Mapping[str, bool | None] = {}
+    begun: Mapping[Basis, bool] = {}
 
 
 class SaleKey(NamedTuple):
     """What a sale is of: a line that counts for a payee.
 
     words: by field, empty where nothing is known. order_minor: of the whole order. is_first: None while nobody knows
-    whose the order is.
+    whose the order is. paid_day: when the order was paid, where that was not on `day`.
     """
 
     basis: Basis
@@ -77,6 +79,7 @@ class SaleKey(NamedTuple):
     words: tuple[str, ...]
     is_first: bool | None = False
     is_bonded: bool = False
+    paid_day: date | None = None
 
 
 class Amounts(NamedTuple):
@@ -126,6 +129,7 @@ def sales_of(order: SoldOrder, owners: Sequence[Shares], rules: AttributionRules
         day = order.days.get(basis)
         if day is None:
             continue
+        paid_day = _paid_day(order, basis, day)
         for owner in owners:
             shares = [share for _, share in owner]
             for each in lines:
@@ -143,10 +147,17 @@ def sales_of(order: SoldOrder, owners: Sequence[Shares], rules: AttributionRules
                         each.words,
                         order.is_first,
                         each.is_bonded,
+                        paid_day,
                     )
                     pieces, deals = (each.quantity, each.orders) if place == 0 else (0, 0)
                     found.append(Sale(key, Amounts(paid[place], kept[place], foreign[place], pieces, deals)))
     return found
+
+
+def _paid_day(order: SoldOrder, basis: Basis, day: date) -> date | None:
+    """As it was when the order began to count: what was settled by another day is refunded by that day, too."""
+    paid_day = order.days.get("paid") if order.begun.get(basis, True) else None
+    return None if paid_day == day else paid_day
 
 
 def _counted(order: SoldOrder, rules: AttributionRules) -> list[_Line]:
@@ -245,4 +256,5 @@ def differences(now: Sequence[Sale], before: Sequence[Sale]) -> list[Sale]:
 def _in_order(sale: tuple[SaleKey, Amounts]) -> tuple[object, ...]:
     """A sale's key as something that sorts: what is not known stands before what is not so."""
     key = sale[0]
-    return (*key._replace(is_first=None), key.is_first is not None, bool(key.is_first))
+    known = (key.is_first is not None, bool(key.is_first), key.paid_day or key.day)
+    return (*key._replace(is_first=None, paid_day=None), *known)

@@ -41,7 +41,8 @@ class Sold(NamedTuple):
 
 class Order(NamedTuple):
     """An order as it stands at the end. words: by whom and where it was sold. first: None when nobody knows whose it
-    is. currency: empty for the merchant's own; rate: what a unit of it was worth when the order was paid."""
+    is. bought: the day it was paid. currency: empty for the merchant's own; rate: what a unit of it was worth when the
+    order was paid."""
 
     payee: str
     number: int
@@ -50,6 +51,7 @@ class Order(NamedTuple):
     words: Mapping[str, str]
     first: bool | None
     lines: tuple[Sold, ...]
+    bought: date
     currency: str = ""
     rate: Decimal = Decimal(1)
     closed: bool = False

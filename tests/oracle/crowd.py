@@ -114,11 +114,14 @@ def _an_order(pick: Random, number: int, people: list[Person]) -> Order:
         rate = (middle * (950_000_000 + pick.randrange(100_000_000)) / 10**9).quantize(Decimal(1).scaleb(-10))
     worth = int(rate.scaleb(2 - decimals) * 1_000)
     lines = tuple(_a_line(pick, place, worth) for place in range(1, pick.choice((2, 2, 3, 4, 5))))
+    basis = "completed" if pick.random() < 0.9 else "paid"
+    day = MONTH + timedelta(days=pick.randrange(-3, _SPAN - 3))
     return Order(
         payee=people[int(len(people) * pick.random() ** 1.5)].code,
         number=number,
-        basis="completed" if pick.random() < 0.9 else "paid",
-        day=MONTH + timedelta(days=pick.randrange(-3, _SPAN - 3)),
+        basis=basis,
+        day=day,
+        bought=day - timedelta(days=pick.choice((0, 1, 3, pick.randrange(20)))) if basis == "completed" else day,
         words={"platform": shop.partition("/")[0], "shop": shop, **words},
         first=pick.choice((True, True, True, False, False, False, False, None)),
         lines=lines,

@@ -118,14 +118,14 @@ class Engine:
         """What an order adds to sales as it goes on, in differences."""
         before: list[Sale] = []
         for order in past:
-            now = sales_of(_sold(order), [((self._numbers[order.payee], WEIGHT),)], _ATTRIBUTION)
+            rules = _ATTRIBUTION._replace(counts=(_basis(order),))
+            now = sales_of(_sold(order), [((self._numbers[order.payee], WEIGHT),)], rules)
             yield from differences(now, before)
             before = now
 
 
 def _sold(order: Order) -> SoldOrder:
     """As it would be read from its shop."""
-    basis: Basis = "paid" if order.basis == "paid" else "completed"
     return SoldOrder(
         order_key=order.number,
         shop=order.words["shop"],
@@ -136,7 +136,7 @@ def _sold(order: Order) -> SoldOrder:
             for each in order.lines
         ],
         refunds=[WentBack(f"r{each.number}", each.back, None, (str(each.number),)) for each in order.lines],
-        days={basis: order.day},
+        days={"paid": order.bought, _basis(order): order.day},
         currency=order.currency or HOME_CURRENCY,
         rate=minor_rate(order.rate, order.currency) if order.currency else None,
         channel=order.words["channel"],
@@ -145,6 +145,10 @@ def _sold(order: Order) -> SoldOrder:
         is_closed=order.closed,
         bonded={str(each.number): each.bonded for each in order.lines},
     )
+
+
+def _basis(order: Order) -> Basis:
+    return "paid" if order.basis == "paid" else "completed"
 
 
 def _payee(person: Person, number: int) -> NewPayee:

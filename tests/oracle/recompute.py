@@ -23,9 +23,9 @@ _DEEDS = ("visits", "reviews", "bookings")
 
 class Line(NamedTuple):
     """What an order line comes to: amounts in the merchant's minor units, foreign in the order's own. order: what was
-    paid for the whole order; is_kept: whether anything of the line is."""
+    paid for the whole order; is_kept: whether anything of the line is. bought: the day the order was paid."""
 
-    day: date
+    bought: date
     order: int
     words: Mapping[str, str]
     first: bool | None
@@ -274,7 +274,7 @@ def _lines_of(order: Order) -> list[Line]:
     is_kept = any(kept) or not (order.closed or any(each.total for each in order.lines))
     return [
         Line(
-            day=order.day,
+            bought=order.bought,
             order=sum(at_home(one.total) for one in order.lines),
             words={**order.words, **each.words},
             first=order.first,
@@ -314,7 +314,7 @@ def _worth_of_order(component: Mapping[str, Any], lines: Sequence[Line]) -> Deci
 def _counts(component: Mapping[str, Any], line: Line) -> bool:
     """Whether a line is one that a component is for."""
     days = component.get("days")
-    if days is not None and not days["from"] <= line.day < days["until"]:
+    if days is not None and not days["from"] <= line.bought < days["until"]:
         return False
     return "where" not in component or _fits(component["where"], line)
 

@@ -16,6 +16,7 @@ from domain.problems import (
     UnavailableProblem,
     ValidationProblem,
 )
+from domain.settlement import selling
 from domain.settlement.levels import LAW, LevelLimit
 from domain.settlement.payees import KeyChange, NewPayee, UplineChange
 from services.definition_sources import SourceText
@@ -142,6 +143,12 @@ class Counter:
         async with UnitOfWork(self.database) as work:
             return int(await work.session.scalar(text("SELECT count(*) FROM sales")) or 0)
 
+    async def paid_days(self) -> set[tuple[str, date | None]]:
+        """The days of payment that are kept, by way of counting."""
+        async with UnitOfWork(self.database) as work:
+            rows = await work.session.execute(text("SELECT DISTINCT basis, paid_day FROM sales"))
+            return {("paid" if row.basis == 1 else "completed", row.paid_day) for row in rows}
+
     async def days(self) -> set[date]:
         async with UnitOfWork(self.database) as work:
             return set(await work.session.scalars(text("SELECT DISTINCT day FROM sales")))
@@ -250,6 +257,30 @@ async def test_an_order_is_somebodys_and_counts_as_it_goes_on(counter: Counter) 
     rows = await counter.rows()
     await counter.told(an_order(version=3, status="completed", completed_at=later), at=later)
     assert await counter.rows() == rows, "what changes nothing adds nothing"
+
+
+async def test_the_day_of_payment_is_kept_with_what_counts_on_another_day(counter: Counter) -> None:
+    later = NOW + timedelta(days=9)
+    await counter.told(an_order(version=2, status="completed", completed_at=later), at=later)
+    assert await counter.paid_days() == {("paid", None), ("completed", MAY)}
+    await counter.told(a_refund(10_000, 1, "2"))
+    assert await counter.paid_days() == {("paid", None), ("completed", MAY)}
+
+
+async def test_what_counted_before_the_day_of_payment_was_kept_goes_on_as_it_was_settled(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = NOW + timedelta(days=9)
+    done: dict[str, Any] = {"status": "completed", "completed_at": later}
+    with monkeypatch.context() as patched:
+        patched.setattr(selling, "_paid_day", lambda *_: None)
+        await counter.told(an_order(version=2, **done), at=later)
+    rows = await counter.rows()
+    await counter.told(a_refund(10_000, 1, "2"))
+    assert await counter.paid_days() == {("paid", None), ("completed", None)}
+    assert await counter.rows() == rows + 4, "the refund alone, of two payees in two ways"
+    await counter.told(an_order("E2", version=2, **done), at=later)
+    assert ("completed", MAY) in await counter.paid_days()
 
 
 async def test_a_refund_is_a_difference_on_the_same_day_whenever_it_comes(counter: Counter) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fractions import Fraction
@@ -40,7 +40,7 @@ SCHEMES = {
 START, DAY, LAST = date(2026, 1, 1), date(2026, 11, 3), date(2026, 11, 30)
 _ORDER = re.compile(
     r"(?:(?P<times>\d+) × )?order (?P<amount>\d+\.\d\d)(?P<words>(?: (?:first|live|bonded))*)"
-    r"(?: on (?P<month>\d\d)-(?P<day>\d\d))?(?: (?P<below>below)(?: (?P<level>\d))?)?"
+    r"(?: on (?P<on>\d\d-\d\d))?(?: received (?P<received>\d\d-\d\d))?(?: (?P<below>below)(?: (?P<level>\d))?)?"
     r"(?: (?P<currency>[A-Z]{3}) (?P<then>[\d.]+) → (?P<now>[\d.]+))?"
 )
 _FACT = re.compile(r"(?P<name>[a-z-]+) (?P<amount>\d+)")
@@ -166,7 +166,7 @@ class Bookkeeper(Counter):
             of = uploaded.version
             await definitions.publish(OPS, (of.kind, of.namespace, of.name, of.version))
         # Whoever bought before buys for the first time no more.
-        self._add("before", 100, date(2026, 10, 1), channel=None)
+        self._add("before", 100, date(2026, 10, 1), date(2026, 10, 1), channel=None)
 
     async def take(self, example: Example) -> None:
         """The payee of an example, those below them, and what all of them did."""
@@ -203,7 +203,7 @@ class Bookkeeper(Counter):
             await self.register.note_facts(QIAN, [noted])
 
     async def _orders(self, seller: str, order: re.Match[str]) -> None:
-        day = date(2026, int(order["month"]), int(order["day"])) if order["month"] else DAY
+        day, received = _days(order)
         if order["currency"]:
             rates = [Rate(order["currency"], day, order["then"]), Rate(order["currency"], LAST, order["now"])]
             await self.rates.set(QIAN, rates)
@@ -212,15 +212,26 @@ class Bookkeeper(Counter):
                 seller,
                 _fen(order["amount"]),
                 day,
+                received,
                 channel="live" if "live" in order["words"] else seller,
                 first="first" in order["words"],
                 bonded="bonded" in order["words"],
                 currency=order["currency"] or "CNY",
             )
 
-    def _add(self, seller: str, fen: int, day: date, *, first: bool = False, bonded: bool = False, **more: Any) -> None:
+    def _add(
+        self,
+        seller: str,
+        fen: int,
+        day: date,
+        received: date,
+        *,
+        first: bool = False,
+        bonded: bool = False,
+        **more: Any,
+    ) -> None:
         number = f"E{len(self.orders)}"
-        at = datetime(day.year, day.month, day.day, 4, tzinfo=UTC)
+        at, end = (datetime(each.year, each.month, each.day, 4, tzinfo=UTC) for each in (day, received))
         line = OrderLine(
             line_id="1",
             item_id="cream",
@@ -240,7 +251,7 @@ class Bookkeeper(Counter):
                 paid_minor=fen,
                 created_at=at,
                 paid_at=at,
-                completed_at=at,
+                completed_at=end,
                 influencer_id=seller,
                 buyer=Buyer(unionid=f"U{number}" if first else "U-regular"),
                 lines=(line,),
@@ -249,7 +260,7 @@ class Bookkeeper(Counter):
             )
         )
 
-    async def earned(self, scheme: str, cycle: str, days: Sequence[date]) -> Mapping[tuple[str, str], int]:
+    async def earned(self, scheme: str, cycle: str, days: Collection[date]) -> Mapping[tuple[str, str], int]:
         """By payee's code and component, over the periods that these days are in."""
         found: dict[tuple[str, str], int] = defaultdict(int)
         known = next(each for each in CYCLES if each == cycle)
@@ -271,6 +282,12 @@ def _order(told: str) -> re.Match[str] | None:
     return _ORDER.fullmatch(told)
 
 
+def _days(order: re.Match[str]) -> tuple[date, date]:
+    """When an order was paid, and when it was received."""
+    paid = date.fromisoformat(f"2026-{order['on']}") if order["on"] else DAY
+    return paid, date.fromisoformat(f"2026-{order['received']}") if order["received"] else paid
+
+
 async def test_the_engine_earns_what_the_document_says(database: Database) -> None:
     books = Bookkeeper(database)
     await books.begin()
@@ -283,7 +300,8 @@ async def test_the_engine_earns_what_the_document_says(database: Database) -> No
         by_calculation[example.scheme, example.cycle or own].append(example)
     wrong = []
     for (scheme, cycle), some in by_calculation.items():
-        days = [DAY, date(2026, 11, 4)] if cycle == "day" else [DAY]
+        orders = [order for each in some for order in map(_order, each.done) if order is not None]
+        days = {DAY, *(_days(each)[1] for each in orders)}
         earned = await books.earned(scheme, cycle, days)
         wrong += [
             (each.scheme, each.component, each.done, found, each.earned)

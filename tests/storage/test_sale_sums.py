@@ -84,6 +84,7 @@ def some_sales(pick: Random, count: int) -> list[Sale]:
             words=the_words(channel=pick.choice(("live", "video", "")), category=pick.choice(("coat", "shoe"))),
             is_first=pick.random() < 0.3,
             is_bonded=pick.random() < 0.2,
+            paid_day=pick.choice((None, MAY + timedelta(days=pick.randrange(-20, 35)))),
         )
         made.append(Sale(key, Amounts(amount, amount, 0, pick.randrange(1, 5), int(number % 3 == 0))))
         if pick.random() < 0.3:
@@ -108,7 +109,7 @@ def _passes(sale: Sale, tests: tuple[LineTest, ...]) -> bool:
 
 def _counts(sale: Sale, component: Component) -> int:
     days = component.days
-    if not _passes(sale, component.tests) or (days and not days[0] <= sale.of.day < days[1]):
+    if not _passes(sale, component.tests) or (days and not days[0] <= (sale.of.paid_day or sale.of.day) < days[1]):
         return 0
     amounts = sale.amounts
     measure = {
@@ -144,7 +145,7 @@ def orders_by_hand(scheme: Scheme, component: Component, sales: list[Sale]) -> d
     weights = [*component.weightings, Weighting((), WEIGHT)]
     for of, count in pieces.items():
         line = Sale(of, Amounts())
-        on_time = component.days is None or component.days[0] <= of.day < component.days[1]
+        on_time = component.days is None or component.days[0] <= (of.paid_day or of.day) < component.days[1]
         if count and of.basis == scheme.counts and MAY <= of.day < JUNE and on_time and _passes(line, component.tests):
             place = next(number for number, each in enumerate(weights) if _passes(line, each.tests))
             places[of.payee, of.order_key].append(place)

@@ -74,6 +74,19 @@ def test_a_fixed_sum_and_lines_rounded_one_by_one_are_worked_out() -> None:
     )
 
 
+def test_a_limited_time_is_of_payment_for_orders_and_of_the_deed_itself_for_deeds() -> None:
+    festival = next(each for each in explained(shipped("influencers")) if each.en.startswith("double-eleven"))
+    assert "限 2026-11-01 至 2026-11-12（不含）付款的订单" in festival.zh
+    assert "only orders paid from 2026-11-01 until 2026-11-12, not included" in festival.en
+    text = """
+    scheme: {name: a, title: a, cycle: month, from: 2026-01-01, earns: [
+      {name: come, title: 到店, of: visits, each: '1.00', days: {from: 2026-11-01, until: 2026-11-12}}]}
+    """
+    scheme = read_scheme(yaml.safe_load(text)).scheme
+    assert scheme is not None
+    assert "限 2026-11-01 至 2026-11-12（不含）。" in explained(scheme)[1].zh
+
+
 def test_that_a_version_ends_its_scheme_is_told() -> None:
     scheme = replace(shipped("stores"), active=False)
     told = [each for each in explained(scheme) if each not in explained(shipped("stores"))]
