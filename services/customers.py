@@ -32,6 +32,7 @@ from storage.customer_scope import require_customer
 from storage.engine import Database
 from storage.erasures import ErasedKeys
 from storage.events import Events
+from storage.first_orders import FirstOrders
 from storage.identities import Customers, Identities
 from storage.identity_links import IdentityDecisionRow, IdentityLinks
 from storage.identity_reviews import (
@@ -275,6 +276,8 @@ async def _follow(
     """Let customers follow a decision, and tell whoever listens."""
     detail = {"decision": str(decision.id)}
     resolved = await resolve_again(work, keys, cause, lambda _: detail)
+    if resolved.moved:
+        await FirstOrders(work).queue((), resolved.moved)
     touched = frozenset({*resolved.touched, *resolved.customers.values()})
     # Who merged or parted has other records now, of any kind.
     tagged = await Tagging(work.database).evaluate(work, touched, EVERY_KIND, frozenset(resolved.moved))

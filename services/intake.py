@@ -108,8 +108,8 @@ class TakenIn:
 class Selling(Protocol):
     """Whoever makes sales of orders."""
 
-    async def note(self, work: UnitOfWork, orders: Collection[OrderName]) -> None:
-        """Note that something changed of these orders."""
+    async def note(self, work: UnitOfWork, orders: Collection[OrderName], moved: Collection[UUID] = ()) -> None:
+        """Note that something changed of these orders; moved: customers who merged or parted."""
 
 
 MOST_MET = 500
@@ -154,7 +154,7 @@ class Intake:
             others = await _customers_of(work, written)
             orders = _orders_of(records)
             if self._selling is not None:
-                await self._selling.note(work, orders)
+                await self._selling.note(work, orders, assigned.moved)
             silenced = await Suppressions(work).follow_refunds(orders)
             lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
             withdrawn = await note_consents(work, records, owners)

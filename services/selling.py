@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -23,6 +24,7 @@ from storage.attributions import Attributed, Attributions, Standing
 from storage.engine import Database
 from storage.exchange_rates import ExchangeRates
 from storage.failures import depends_on_rows
+from storage.first_orders import FirstOrders
 from storage.invitations import Invitations, InvitedBy
 from storage.left_out import REFUND_AMOUNT
 from storage.locks import lock
@@ -91,6 +93,14 @@ class _Batch:
     begun: Mapping[int, Mapping[Basis, bool]] = field(default_factory=dict)
 
 
+class _OthersMisjudged(Exception):
+    """Orders that are or are not their customers' first, by what was read since they were looked at."""
+
+    def __init__(self, orders: set[int]) -> None:
+        super().__init__()
+        self.orders = orders
+
+
 class Selling:
     """The drain of the queue of orders."""
 
@@ -99,10 +109,14 @@ class Selling:
         self._book = book or AttributionBook()
         self._again_at = 0.0
 
-    async def note(self, work: UnitOfWork, orders: Collection[OrderName]) -> None:
-        """Have orders that this unit of work changes looked at, if anybody is paid by them."""
-        if orders and await self._book.current(work) is not None:
-            await SaleQueue(work).add(orders)
+    async def note(self, work: UnitOfWork, orders: Collection[OrderName], moved: Collection[UUID] = ()) -> None:
+        """Have orders that this unit of work changes looked at, if anybody is paid by them; moved: customers whom it
+        merges or parts, whose first order may be another one then."""
+        if (orders or moved) and await self._book.current(work) is not None:
+            if moved:
+                await FirstOrders(work).queue(orders, moved)
+            else:
+                await SaleQueue(work).add(orders)
 
     async def note_keys(self, work: UnitOfWork, orders: Collection[int]) -> None:
         """As `note`, of orders by their keys."""
@@ -141,6 +155,20 @@ class Selling:
         return looked
 
     async def _look(self, limit: int, only: Collection[int] | None = None, *, again_first: bool = False) -> Looked:
+        queued: set[int] = set()
+        while True:
+            try:
+                return await self._look_once(limit, only, queued, again_first=again_first)
+            except _OthersMisjudged as others:
+                # By themselves: who holds an order and waits for another may be waited for by whoever holds that one.
+                async with UnitOfWork(self._database) as work:
+                    await SaleQueue(work).add_keys(others.orders)
+                queued |= others.orders
+
+    async def _look_once(
+        self, limit: int, only: Collection[int] | None, queued: Collection[int], *, again_first: bool
+    ) -> Looked:
+        """queued: orders that were put in the queue since these began to be looked at."""
         async with UnitOfWork(self._database) as work:
             rules = await self._book.current(work)
             if rules is None:
@@ -148,7 +176,9 @@ class Selling:
             orders = await SaleQueue(work).take(limit, only, again_first=again_first)
             if not orders:
                 return Looked(swept=only is None and await self._sweep(work, rules))
-            sales = await self._look_at(work, rules, orders)
+            standings = await Attributions(work).standings([each.key for each in orders])
+            firsts = await _firsts(work, orders, standings, queued)
+            sales = await self._look_at(work, rules, orders, standings, firsts)
         return Looked(len(orders), sales)
 
     async def _sweep(self, work: UnitOfWork, rules: AttributionRules) -> bool:
@@ -166,10 +196,16 @@ class Selling:
             rules, queue = await self._book.current(work), SaleQueue(work)
             return rules is not None and (await queue.has_work() or not await queue.was_swept(begins_with(rules)))
 
-    async def _look_at(self, work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder]) -> int:
+    async def _look_at(
+        self,
+        work: UnitOfWork,
+        rules: AttributionRules,
+        orders: Sequence[QueuedOrder],
+        standings: Mapping[int, Standing],
+        firsts: Mapping[int, bool],
+    ) -> int:
         keys = [each.key for each in orders]
-        standings = await Attributions(work).standings(keys)
-        counting, stand = await _counting(work, rules, orders, standings)
+        counting, stand = _counting(rules, orders, standings, firsts)
         batch = _Batch(counting, stand, await SaleQueue(work).lines([each.key for each in counting]))
         ever = await self._attribute(work, rules, batch)
         days = {day for standing in standings.values() for day in standing.days.values()}
@@ -297,29 +333,52 @@ async def _invited(work: UnitOfWork, rules: AttributionRules, orders: Sequence[Q
     return await Invitations(work).inviters(buyers, rules.most_invitations)
 
 
-async def _counting(
-    work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder], standings: Mapping[int, Standing]
+async def _firsts(
+    work: UnitOfWork, orders: Sequence[QueuedOrder], standings: Mapping[int, Standing], queued: Collection[int]
+) -> Mapping[int, bool]:
+    """Whether each order is its customer's first, as far as that can be said.
+
+    :raises _OthersMisjudged: one is it that was not, or the other way round, so that others of its customer have to be
+        looked at, too; they are not yet `queued`.
+    """
+    keys = [each.key for each in orders]
+    firsts = await FirstOrders(work).of(keys)
+    turned = {
+        each.identity_id
+        for each in orders
+        if each.identity_id is not None
+        and each.key in firsts
+        and firsts[each.key] != bool(standings.get(each.key, Standing()).is_first)
+    }
+    if turned:
+        others = await FirstOrders(work).misjudged(turned, keys)
+        if not others.issubset(queued):
+            raise _OthersMisjudged(others)
+    return firsts
+
+
+def _counting(
+    rules: AttributionRules,
+    orders: Sequence[QueuedOrder],
+    standings: Mapping[int, Standing],
+    firsts: Mapping[int, bool],
 ) -> tuple[list[QueuedOrder], dict[int, Standing]]:
     """Those of the orders that count, and how. What counted once is followed to its end, whatever the rules say since.
 
-    standings: of those that were looked at before.
+    standings: of those that were looked at before. firsts: whether they are their customers' first, where that is
+    known.
     """
     days = {each.key: _days(each) for each in orders}
     found = [
         each for each in orders if each.key in standings or any(day >= rules.since for day in days[each.key].values())
     ]
-    new = {
-        each.key: (each.identity_id, each.paid_at or _began(each))
-        for each in found
-        if each.identity_id is not None and (each.key not in standings or standings[each.key].is_first is None)
-    }
-    firsts = await SaleQueue(work).firsts(new)
     stand: dict[int, Standing] = {}
     for each in found:
         before = standings.get(each.key, Standing())
-        # A day that it counts on stays, also when it is told otherwise later; so does whether it was the first.
+        # A day that it counts on stays, also when it is told otherwise later. Whether it is the first may turn out only
+        # when an older one is read; of a customer who was erased it stays.
         stand[each.key] = before._replace(
-            is_first=each.key in firsts if each.key in new else before.is_first,
+            is_first=firsts.get(each.key, before.is_first),
             paid_on=before.paid_on or days[each.key].get("paid"),
             completed_on=before.completed_on or days[each.key].get("completed"),
         )

@@ -38,8 +38,8 @@ class AttributionRow(Table, table=True):
 
 
 class SoldOrderRow(Table, table=True):
-    """An order that was looked at. is_first: whether it was its customer's first, None while nobody knows whose it is;
-    paid_on, completed_on: the days that it counts on: all as it was known first. problem: why it has no sales."""
+    """An order that was looked at. is_first: whether it is its customer's first, None while nobody knows whose it is.
+    paid_on, completed_on: the days that it counts on, as they were known first. problem: why it has no sales."""
 
     __tablename__ = "sold_orders"
     order_key: int = Field(primary_key=True, sa_type=BigInteger)
@@ -74,7 +74,7 @@ class Known(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What was found of an order when it began to count, and stays. problem: why it has no sales."""
+    """What was found of an order when it began to count. Days stay. problem: why it has no sales."""
 
     is_first: bool | None = None
     paid_on: date | None = None

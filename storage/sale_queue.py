@@ -169,18 +169,6 @@ class SaleQueue(Repository):
         }
         return [Scan(*row) for row in await fetch(self.work, _SCANS, values)]
 
-    async def firsts(self, orders: Mapping[int, tuple[int, datetime]]) -> set[int]:
-        """Those of the orders before which their buyer paid for no other. orders: identity and instant by key."""
-        if not orders:
-            return set()
-        keys = list(orders)
-        values = {
-            "keys": keys,
-            "identities": [orders[key][0] for key in keys],
-            "ats": [orders[key][1] for key in keys],
-        }
-        return {key for (key,) in await fetch(self.work, _FIRSTS, values)}
-
     async def ask_for_sweep(self, since: date, reason: str) -> None:
         """Have all orders since a day looked at, bit by bit; together with what was asked for and has not begun."""
         row = SaleSweepRow
@@ -319,17 +307,6 @@ _SCANS = """
     WHERE i.kind IN ('scan', 'contact', 'follow') AND i.channel <> ''
         AND i.occurred_at <= named.at AND i.occurred_at > named.at - %(within)b::interval
     ORDER BY i.occurred_at DESC, i.channel
-"""
-_FIRSTS = """
-    SELECT named.key
-    FROM unnest(%(keys)b::bigint[], %(identities)b::bigint[], %(ats)b::timestamptz[]) AS named (key, identity_id, at)
-    WHERE NOT EXISTS (
-        SELECT FROM identities own
-        JOIN identities k ON k.customer_id = own.customer_id
-        JOIN orders o ON o.identity_id = k.id
-        WHERE own.id = named.identity_id AND o.id <> named.key AND o.paid_at IS NOT NULL
-            AND (o.paid_at, o.id) < (named.at, named.key)
-    )
 """
 _SWEEP = """
     WITH seen AS (

@@ -180,10 +180,10 @@ async def test_an_order_that_cannot_be_looked_at_stops_no_other(
     clock.now = NOW
     look_at = Selling._look_at
 
-    async def breaks(self: Selling, work: UnitOfWork, rules: Any, orders: Any) -> int:
+    async def breaks(self: Selling, work: UnitOfWork, rules: Any, orders: Any, *more: Any) -> int:
         if any(each.order_id == "E1" for each in orders):
             raise ValueError("a bug")
-        return await look_at(self, work, rules, orders)
+        return await look_at(self, work, rules, orders, *more)
 
     monkeypatch.setattr(Selling, "_look_at", breaks)
     await counter.told(*(an_order(f"E{number}", buyer=Buyer(unionid=f"U{number}")) for number in range(1, 4)))
@@ -427,23 +427,6 @@ async def test_orders_that_were_there_before_the_rules_are_found(database: Datab
     await counter.publish("1.1.0", RULES.replace("[paid, completed]", "[completed]"))
     await counter.settle()
     assert await counter.sold() == {"P1 paid": (0, 0, 0, 0), "S1 paid": (0, 0, 0, 0)}
-
-
-async def test_the_first_order_of_a_customer_stays_the_first(counter: Counter) -> None:
-    async def firsts() -> dict[str, bool]:
-        statement = text(
-            "SELECT DISTINCT o.order_id, s.is_first FROM sales s JOIN orders o ON o.id = s.order_key ORDER BY 1"
-        )
-        async with UnitOfWork(counter.database) as work:
-            return {row.order_id: row.is_first for row in await work.session.execute(statement)}
-
-    await counter.told(an_order("E1"), an_order("E2", paid_at=NOW + timedelta(hours=1)))
-    assert await firsts() == {"E1": True, "E2": False}
-    # An older order that is read late was not known when these counted.
-    await counter.told(an_order("E0", paid_at=NOW - timedelta(hours=1)))
-    assert await firsts() == {"E0": True, "E1": True, "E2": False}
-    await counter.told(an_order("E1", version=2, paid_minor=20_000))
-    assert (await firsts())["E1"]
 
 
 async def test_a_push_that_tells_a_number_only_decides_nothing(counter: Counter) -> None:
