@@ -4,7 +4,7 @@ since, and what they come to stays."""
 from alembic import op
 
 revision = "0084"
-down_revision = "0080"
+down_revision = "0083"
 branch_labels = None
 depends_on = None
 
