@@ -148,7 +148,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.settlements,
         application.payout_starts,
     )
-    payouts = PayoutActivities(application.payout_planning, application.paying(await own_link()))
+    payouts = PayoutActivities(application.payout_planning(await own_link()), application.paying(await own_link()))
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [
             *runs.all,

@@ -10,17 +10,22 @@ import typer
 from commands.database import AsDirector, approving_actor, command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from commands.settlement_calculations import AsJson
+from connectors.http import Link, open_client
 from domain.access import Role
 from domain.money import major_from_minor
 from domain.problems import Text, ValidationProblem
 from domain.settlement.payouts import OMISSIONS, RAILS, Rail
 from runtime.settings import Settings
 from services.calculations import CalculationSteps
+from services.connections import Connections
 from services.payers import BY_MERCHANT
 from services.payout_call_offs import PayoutCallOffs
 from services.payout_confirmations import PayoutConfirmations
 from services.payout_planning import PARTS, PayoutPlanning
 from services.payouts import BatchView, PayoutService, PayoutWish
+from services.platform_tokens import StoredTokens
+from services.shareable_sums import ShareableSums
+from services.trade_bills import TradeBills
 from storage.engine import Database
 from storage.payout_batches import PayoutBatchRow
 
@@ -45,12 +50,15 @@ def plan_payouts(
 
     async def work(database: Database, settings: Settings) -> None:
         service = _service(database, settings)
-        planning = PayoutPlanning(database, settings.settlement_approvals)
         actor = command_line_actor(Role.FINANCE)
         batch = await service.ask(actor, PayoutWish(scheme=scheme, rails=rails, accounts=accounts))
-        for part in range(PARTS):
-            await planning.plan_part(batch.id, part)
-        await planning.finish_plan(batch.id)
+        async with open_client() as http:
+            link = Link(http, StoredTokens(database), database.clock)
+            sharing = ShareableSums(TradeBills(database, Connections(database), link))
+            planning = PayoutPlanning(database, settings.settlement_approvals, sharing)
+            for part in range(PARTS):
+                await planning.plan_part(batch.id, part)
+            await planning.finish_plan(batch.id)
         _show(await service.show(actor, batch.id), settings)
 
     with_database(work)

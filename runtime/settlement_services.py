@@ -39,6 +39,8 @@ from services.settlement_reports import ReportService
 from services.settlement_runs import SettlementRunService
 from services.settlement_views import SettlementViews
 from services.settlements import SettlementService
+from services.shareable_sums import ShareableSums
+from services.trade_bills import TradeBills
 from services.unreconciled import Unreconciled
 from services.wechat_pay_rail import WechatPayRail
 from storage.engine import Database
@@ -140,9 +142,10 @@ class SettlementServices:
     def payout_call_offs(self) -> PayoutCallOffs:
         return PayoutCallOffs(self.database)
 
-    @cached_property
-    def payout_planning(self) -> PayoutPlanning:
-        return PayoutPlanning(self.database, self.settings.settlement_approvals)
+    def payout_planning(self, link: Link) -> PayoutPlanning:
+        """Planning payouts, with trade bills read over a link of the caller's."""
+        sharing = ShareableSums(TradeBills(self.database, self.connections, link))
+        return PayoutPlanning(self.database, self.settings.settlement_approvals, sharing)
 
     def paying(self, link: Link) -> Paying:
         """Paying by rails over a link of the caller's."""

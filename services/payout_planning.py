@@ -25,6 +25,7 @@ from domain.settlement.payouts import (
 )
 from domain.settlement.periods import begun_between
 from services.payout_days import give_days
+from services.shareable_sums import ShareableSums
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.ledger import Ledger, LedgerAccount, Transfer
@@ -46,25 +47,33 @@ _KEYS = UUID("3b3d1d0e-8f43-5d55-9a7c-0c2f5e1d7a64")
 class PayoutPlanning:
     """Planning and reserving, part by part."""
 
-    def __init__(self, database: Database, policy: ApprovalPolicy | None = None) -> None:
+    def __init__(
+        self, database: Database, policy: ApprovalPolicy | None = None, sharing: ShareableSums | None = None
+    ) -> None:
         self._database = database
         self._policy = policy or ApprovalPolicy()
+        self._sharing = sharing or ShareableSums()
 
     async def plan_part(self, batch_id: UUID, part: int) -> int:
         """Release what is held no longer, and write down who of a part is paid what; how many are."""
         async with UnitOfWork(self._database) as work:
             batch = await batch_of(work, batch_id)
+            terms = Terms.model_validate(batch.terms)
+        if "profit-sharing" in terms.rails and batch.state == "planning":
+            await self._sharing.freshen()
+        async with UnitOfWork(self._database) as work:
+            batch = await batch_of(work, batch_id)
             if batch.state != "planning":
                 return 0
             await Ledger(work).book(await _releases(work, batch, part))
-            terms = Terms.model_validate(batch.terms)
             owed = await PayoutBalances(work).owed(batch.scheme, batch.currency, part, PARTS)
             payees = await Payees(work).receiving({each.payee for each in owed})
+            plans = {each.payee: planned(_standing(each, batch.day, terms.instalments), terms) for each in owed}
+            ways = await self._ways(work, batch, terms, payees, plans)
             payouts: list[PlannedPayout] = []
             omissions: list[PlannedOmission] = []
             for each in owed:
-                plan = planned(_standing(each, batch.day, terms.instalments), terms)
-                rail, reason = _way(payees[each.payee], plan, terms, batch.currency)
+                plan, (rail, reason) = plans[each.payee], ways[each.payee]
                 if rail is not None:
                     number = number_of(str(batch.id), each.payee)
                     payouts.append(PlannedPayout(number, each.payee, rail, plan.amount_minor, plan.offset_minor))
@@ -83,6 +92,24 @@ class PayoutPlanning:
                 for each in payouts
             )
             return len(payouts)
+
+    async def _ways(
+        self,
+        work: UnitOfWork,
+        batch: PayoutBatchRow,
+        terms: Terms,
+        payees: Mapping[int, Receiving],
+        plans: Mapping[int, Planned],
+    ) -> Mapping[int, tuple[Rail | None, Omission]]:
+        """The rail that pays each, or why nothing is paid."""
+        ways = {payee: _way(payees[payee], plan, terms, batch.currency) for payee, plan in plans.items()}
+        # It takes a while to find out, and most are paid otherwise.
+        sharing = [payee for payee, (rail, _) in ways.items() if rail == "profit-sharing"]
+        there = await self._sharing.of(work, terms.payers.get("profit-sharing"), sharing, batch.day, batch.id)
+        return ways | {
+            payee: _way(payees[payee], plans[payee], terms, batch.currency, shareable)
+            for payee, shareable in there.items()
+        }
 
     async def finish_plan(self, batch_id: UUID) -> None:
         """Spread the payouts over days as the rails' quotas want it, and note what it comes to."""
@@ -169,13 +196,15 @@ def _standing(owed: Owed, day: date, instalments: int) -> Standing:
     return Standing(owed.payable_minor, debts, owed.repaid_minor)
 
 
-def _way(payee: Receiving, plan: Planned, terms: Terms, currency: str) -> tuple[Rail | None, Omission]:
-    """The rail that pays somebody, or why nothing is paid."""
+def _way(
+    payee: Receiving, plan: Planned, terms: Terms, currency: str, shareable_minor: int | None = None
+) -> tuple[Rail | None, Omission]:
+    """The rail that pays somebody, or why nothing is paid. shareable_minor: as in `rail_of`."""
     if plan.amount_minor == 0:
         return None, "owes" if plan.offset_minor else "below-minimum"
     if not payee.active:
         return None, "inactive"
-    rail, reason = rail_of(payee.details, plan.amount_minor, terms.rails, currency)
+    rail, reason = rail_of(payee.details, plan.amount_minor, terms.rails, currency, shareable_minor)
     return rail, reason or "no-account"
 
 

@@ -37,7 +37,7 @@ _SETTLEMENT = system_actor("settlement")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutWish:
-    """What finance asks for. rails: the first that a payee has an account for pays; None: all that there are. quotas:
+    """What finance asks for. rails: the first that can pay a payee does; None: all that there are. quotas:
     what a rail takes in a day. accounts: the slug of the merchant that pays, by rail, where several are connected."""
 
     scheme: str

@@ -16,7 +16,7 @@ from domain.catalog.wechat_pay_sharing import ReceiverArguments, ReceiverKind
 from domain.problems import ConflictProblem, ProblemError, Text
 from domain.settlement.payees import PayoutDetails
 from domain.settlement.payouts import Payer
-from domain.settlement.profit_sharing import CERTAIN_AFTER, ELSEWHERE, MOST_TURNS, OPEN_SHARES, cut
+from domain.settlement.profit_sharing import CERTAIN_AFTER, ELSEWHERE, MOST_TURNS, OPEN_SHARES, cut, is_merchant
 from services.connections import Connections
 from services.payers import open_account
 from services.payout_rails import PayoutOrder, RailAnswer
@@ -186,7 +186,7 @@ def receiver_of(details: PayoutDetails) -> tuple[ReceiverKind, str] | None:
     receiver = details.merchant_receiver
     if not receiver:
         return None
-    return ("merchant" if receiver.isascii() and receiver.isdigit() else "openid"), receiver
+    return ("merchant" if is_merchant(receiver) else "openid"), receiver
 
 
 def _refusal(order: PayoutOrder, settings: WechatPaySettings) -> str | None:

@@ -6,6 +6,7 @@ A share holds its amount of its payment from its planning on, until it failed.
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -13,6 +14,7 @@ from sqlmodel import AutoString, Field, col
 
 from domain.settlement.payouts import UNDER_WAY
 from domain.settlement.profit_sharing import ShareState, share_number
+from storage.bulk import fetch
 from storage.payouts import PayoutRow
 from storage.shareable_payments import ShareablePaymentRow
 from storage.tables import Table, instant
@@ -166,6 +168,12 @@ class PayoutShares(Repository):
         of_it = select(col(share.payment)).where(col(share.out_order_no) == out_order_no).scalar_subquery()
         await self.session.execute(update(payment).where(col(payment.id) == of_it).values(barred=reason))
 
+    async def promised(self, merchant: str, payees: Collection[int], besides: UUID) -> Mapping[int, int]:
+        """What payees are to get of a merchant's payments by payouts that are not cut yet, of those who are to get any.
+        besides: a batch whose payouts do not count."""
+        values = {"merchant": merchant, "payees": sorted(payees), "besides": besides}
+        return dict(await fetch(self.work, _PROMISED, values))
+
     async def shared(self, payouts: Collection[int]) -> Mapping[int, int]:
         """What was shared of payouts, of those of which anything was."""
         row = PayoutShareRow
@@ -189,3 +197,16 @@ class PayoutShares(Repository):
     async def _share(self, out_order_no: str) -> PayoutShareRow | None:
         statement = select(PayoutShareRow).where(col(PayoutShareRow.out_order_no) == out_order_no).with_for_update()
         return (await self.session.scalars(statement)).first()
+
+
+_PROMISED = """
+    SELECT p.payee, sum(p.amount_minor)::bigint
+    FROM payouts p
+    JOIN payout_batches b ON b.id = p.batch
+    LEFT JOIN share_plans s ON s.payout = p.id
+    WHERE p.payee = ANY(%(payees)b::integer[]) AND p.rail = 'profit-sharing' AND p.batch <> %(besides)b::uuid
+        AND p.state IN ('created', 'reserved', 'submitting') AND coalesce(s.turns, 0) = 0 AND s.given_up_at IS NULL
+        AND b.state IN ('planning', 'planned', 'reserving', 'paying')
+        AND b.terms #>> '{payers,profit-sharing,account}' = %(merchant)b::text
+    GROUP BY p.payee
+"""

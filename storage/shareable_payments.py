@@ -149,15 +149,18 @@ class ShareablePayments(Repository):
         rows = await fetch(self.work, _OF_PAYEE_LOCKED if lock else _OF_PAYEE, values)
         return {number: Payment(*payment) for number, *payment in rows}
 
-    async def available(self, merchant: str, payees: Collection[int], percent: int) -> Mapping[int, int]:
-        """What the payments of payees' own orders can give now, of those who have any. An order of several payees
-        counts for each of them."""
+    async def available(
+        self, merchant: str, payees: Collection[int], percent: int, at: datetime | None = None
+    ) -> Mapping[int, int]:
+        """What the payments of payees' own orders can give at an instant, or now, of those who have any. An order of
+        several payees counts for each of them."""
         values = {
             "merchant": merchant,
             "payees": sorted(payees),
             "percent": percent,
-            "since": self.now - WITHIN + SPARE,
+            "since": (at or self.now) - WITHIN + SPARE,
             "requests": MOST_REQUESTS - SPARE_REQUESTS,
+            "limit": _MOST_PAYMENTS,
         }
         return dict(await fetch(self.work, _AVAILABLE, values))
 
@@ -231,8 +234,8 @@ _OF_PAYEE = """
     ORDER BY p.paid_at, p.transaction_id LIMIT %(limit)b::integer
 """
 _AVAILABLE = """
-    SELECT payee, sum(amount)::bigint FROM (
-        SELECT DISTINCT a.payee, p.id,
+    WITH of_payees AS (
+        SELECT DISTINCT a.payee, p.id, p.paid_at, p.transaction_id,
             (p.paid_minor - p.refunded_minor) * %(percent)b::integer / 100 - p.shared_minor AS amount
         FROM attributions a
         JOIN orders o ON o.id = a.order_key
@@ -241,7 +244,10 @@ _AVAILABLE = """
             AND a.decided_at > %(since)b::timestamptz - interval '1 day'
             AND p.merchant = %(merchant)b::text AND p.paid_at > %(since)b::timestamptz AND p.barred IS NULL
             AND p.requests < %(requests)b::integer
-    ) each
-    WHERE amount > 0 GROUP BY payee
+    ), placed AS (
+        SELECT payee, amount, row_number() OVER (PARTITION BY payee ORDER BY paid_at, transaction_id) AS place
+        FROM of_payees WHERE amount > 0
+    )
+    SELECT payee, sum(amount)::bigint FROM placed WHERE place <= %(limit)b::integer GROUP BY payee
 """
 _OF_PAYEE_LOCKED = _OF_PAYEE + " FOR UPDATE OF p"

@@ -32,7 +32,7 @@ class _Out(BaseModel):
 
 
 class BatchIn(BaseModel):
-    """What to pay. rails: the first that a payee has an account for pays; without them all that there are. quotas: what
+    """What to pay. rails: the first that can pay a payee does; without them all that there are. quotas: what
     a rail takes in a day. accounts: which connected merchant pays (`main`), where there are several."""
 
     model_config = ConfigDict(extra="forbid")

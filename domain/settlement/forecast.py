@@ -54,7 +54,7 @@ def pieces_of(accounts: Accounts, terms: Terms, today: date) -> Sequence[Piece]:
 
 
 def _payable(accounts: Accounts, terms: Terms, today: date) -> Sequence[Piece]:
-    """As `services.payout_planning` plans a batch."""
+    """As `services.payout_planning` plans a batch, but for what can be shared, which only its day tells."""
     if accounts.payable_minor <= 0:
         return [Piece("overdrawn", None, accounts.payable_minor)]
     debts = [Debt(each.amount_minor, each.ago) for each in accounts.debts]

@@ -11,6 +11,7 @@ from domain.money import HOME_CURRENCY
 from domain.problems import Text
 from domain.settlement.exact import RATE
 from domain.settlement.payees import Payee, PayoutDetails
+from domain.settlement.profit_sharing import is_merchant
 
 Rail = Literal["wechat-pay", "profit-sharing", "bank"]
 RAILS: tuple[Rail, ...] = ("wechat-pay", "profit-sharing", "bank")
@@ -56,7 +57,11 @@ OMISSIONS: Mapping[Omission, Text] = {
         "Their account or real name was changed after the plan, and nobody approved the new one: pay by the next "
         "batch; what is paid by bank has to be called off first",
     ),
-    "nothing-to-share": Text("没有可供分账的订单支付", "No order whose payment could be shared"),
+    "nothing-to-share": Text(
+        "本人订单里还能分账的支付不够付这笔，请登记其他渠道的账户，或等新的订单",
+        "What can still be shared of the payments of their own orders does not suffice: enter an account of another "
+        "rail, or wait for new orders",
+    ),
     "currency": Text(
         "微信支付与分账只付人民币，请用银行渠道", "WeChat Pay and profit sharing pay yuan only: pay by bank"
     ),
@@ -108,8 +113,8 @@ class Payer(BaseModel):
 
 
 class Terms(BaseModel):
-    """What a batch pays by, as it was asked for. rails: the first that a payee has an account for is taken. payers: of
-    those rails that a connected account pays by."""
+    """What a batch pays by, as it was asked for. rails: the first that can pay a payee is taken. payers: of those rails
+    that a connected account pays by."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -160,12 +165,22 @@ def planned(standing: Standing, terms: Terms) -> Planned:
 
 
 def rail_of(
-    details: PayoutDetails, amount_minor: int, rails: Sequence[Rail], currency: str = HOME_CURRENCY
+    details: PayoutDetails,
+    amount_minor: int,
+    rails: Sequence[Rail],
+    currency: str = HOME_CURRENCY,
+    shareable_minor: int | None = None,
 ) -> tuple[Rail | None, Omission | None]:
-    """The first rail that can pay somebody, or why none can: of those that they have an account for, the last one."""
+    """The first rail that can pay somebody, or why none can: of those that they have an account for, the last one.
+
+    shareable_minor: what there is for them to share; None: nobody asked, and it is taken to suffice.
+    """
     reason: Omission = "no-account"
     for rail in rails:
         found = obstacle(details, amount_minor, currency, rail)
+        # A rail pays all of a payout or is not begun with, so what suffices for a part does not count.
+        if found is None and rail == "profit-sharing" and shareable_minor is not None:
+            found = "nothing-to-share" if shareable_minor < amount_minor else None
         if found is None:
             return rail, None
         if found != "no-account":
@@ -181,14 +196,14 @@ def obstacle(details: PayoutDetails, amount_minor: int, currency: str, rail: Rai
         return "currency"
     if rail == "wechat-pay" and amount_minor > MOST_TRANSFERRED_MINOR:
         return "above-maximum"
-    return "no-real-name" if _wants_name(amount_minor, rail) and not details.real_name else None
+    return "no-real-name" if _wants_name(details, amount_minor, rail) and not details.real_name else None
 
 
 def receiver_for(details: PayoutDetails, amount_minor: int, rail: Rail) -> PayoutDetails:
     """Only what a rail is told of a payee when it pays them so much."""
     match rail:
         case "wechat-pay":
-            name = details.real_name if _wants_name(amount_minor, rail) else None
+            name = details.real_name if _wants_name(details, amount_minor, rail) else None
             return PayoutDetails(openid=details.openid, real_name=name)
         case "profit-sharing":
             return PayoutDetails(merchant_receiver=details.merchant_receiver, real_name=details.real_name)
@@ -210,8 +225,14 @@ def why_withheld(
     return None if receiver_for(payee.details, amount_minor, rail) == approved else "account-changed"
 
 
-def _wants_name(amount_minor: int, rail: Rail) -> bool:
-    return rail == "bank" or (rail == "wechat-pay" and amount_minor >= NAMED_FROM_MINOR)
+def _wants_name(details: PayoutDetails, amount_minor: int, rail: Rail) -> bool:
+    match rail:
+        case "wechat-pay":
+            return amount_minor >= NAMED_FROM_MINOR
+        case "profit-sharing":
+            return details.merchant_receiver is not None and is_merchant(details.merchant_receiver)
+        case "bank":
+            return True
 
 
 def _account(details: PayoutDetails, rail: Rail) -> str | None:

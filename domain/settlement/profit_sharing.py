@@ -59,6 +59,11 @@ def shareable_minor(payment: Payment, percent: int, now: datetime) -> int:
     return max(kept * percent // 100 - payment.taken_minor, 0)
 
 
+def is_merchant(receiver: str) -> bool:
+    """Whether who gets the shares is a merchant, by its number; else it is a person, by their openid."""
+    return receiver.isascii() and receiver.isdigit()
+
+
 def can_be_asked(paid_at: datetime, now: datetime) -> bool:
     """Whether a payment's time is not over, nor nearly."""
     return now < paid_at + WITHIN - SPARE

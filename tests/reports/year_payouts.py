@@ -1,13 +1,13 @@
 """How payouts of the year go: planned, refused, approved, and ended in every way, as the rails are drawn to say."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from random import Random
 from uuid import UUID
 
 from sqlalchemy import text
 
-from domain.settlement.payouts import RailQuota, State
+from domain.settlement.payouts import Payer, RailQuota, State
 from services.calculations import CalculationSteps
 from services.payout_booking import (
     extra_payments,
@@ -21,6 +21,7 @@ from services.payout_booking import (
 )
 from services.payout_planning import PayoutPlanning
 from services.payouts import PayoutService, PayoutWish
+from services.shareable_sums import ShareableSums
 from storage.engine import Database
 from storage.paging import PageRequest
 from storage.payout_shares import PayoutShares
@@ -37,6 +38,15 @@ _MERCHANT = "wechat_pay/main"
 _PAID_TWICE = ("promoters", "stores")
 
 
+class _Plenty(ShareableSums):
+    """Enough for everybody, however long ago their orders were paid."""
+
+    async def of(
+        self, work: UnitOfWork, payer: Payer | None, payees: Collection[int], day: date, besides: UUID
+    ) -> Mapping[int, int]:
+        return dict.fromkeys(payees, 10**12)
+
+
 class YearPayouts:
     """Batches of a scheme, one after the other. clock: of the database; it only goes on."""
 
@@ -44,7 +54,7 @@ class YearPayouts:
         self._database = database
         self._clock = clock
         self._payouts = PayoutService(database, steps)
-        self._planning = PayoutPlanning(database)
+        self._planning = PayoutPlanning(database, sharing=_Plenty())
         self._pick = Random("payouts")
         self._open: dict[str, list[str]] = {}
         self._ended: dict[str, list[str]] = {}

@@ -1,6 +1,7 @@
 """WeChat Pay merchants that are connected here, and the platform behind them, which each of them asks for itself."""
 
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from services.wechat_pay_rail import WechatPayRail
 from storage.accounts import Accounts
 from storage.engine import Database
 from storage.paging import PageRequest
+from storage.shareable_payments import BilledPayment, ShareablePayments
 from storage.unit_of_work import UnitOfWork
 
 _KEYS = {"private_key": "-", "apiv3_key": "k" * 32}
@@ -45,6 +47,16 @@ async def disconnect_merchant(database: Database, slug: str = "main") -> None:
     """Nothing of it can be asked."""
     async with UnitOfWork(database) as work:
         await Accounts(work).set_active(f"wechat_pay/{slug}", False, Scope.everything())
+
+
+async def pay_order(
+    database: Database, merchant: str, order: str, amount: int, *, ago: timedelta = timedelta(days=1)
+) -> None:
+    """A trade bill of the merchant (`wechat_pay/main`) tells that a shop's order was paid."""
+    async with UnitOfWork(database) as work:
+        paid = BilledPayment(f"T{order}", order, amount, work.now - ago)
+        await ShareablePayments(work).add(merchant, [paid])
+        await ShareablePayments(work).match(merchant, [])
 
 
 class Merchants:

@@ -14,7 +14,7 @@ from storage.breaks import BreakFilter, BreakRow, Breaks
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.services.cashier import Cashier, FakeRail, cashier
-from tests.services.merchants import connect_merchant, disconnect_merchant
+from tests.services.merchants import connect_merchant, disconnect_merchant, pay_order
 from tests.services.test_calculations import Office, office
 from tests.services.test_payers import Till, till
 from tests.services.test_selling import an_order
@@ -143,6 +143,7 @@ async def test_what_is_shared_half_is_asked_about_for_ever_ever_slower_and_stand
     cashier.paying = Paying(office.database, {"profit-sharing": rail})
     await office.told(an_order(channel="P1"))
     await cashier.settled()
+    await pay_order(office.database, "wechat_pay/sharing", "E1", 30_000)
     view = await cashier.planned(PayoutWish(scheme="promoters", rails=["profit-sharing"]))
     await cashier.reserved(view.batch.id)
     await cashier.pay(view.batch.id)

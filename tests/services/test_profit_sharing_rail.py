@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from random import Random
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlmodel import col
 
+from domain.access import Scope
 from domain.settlement.payees import PayoutDetails
 from domain.settlement.payouts import Payer
 from domain.settlement.profit_sharing import CERTAIN_AFTER
@@ -15,10 +19,13 @@ from services.calculations import CalculationSteps
 from services.paying import Paying
 from services.payout_rails import RailAnswer
 from services.payouts import PayoutService
+from services.shareable_sums import ShareableSums
 from simulator import trade
 from simulator.platforms.wechat_pay.sharing import SharedPayment
+from storage.accounts import Accounts
 from storage.engine import Database
 from storage.ledger import Ledger
+from storage.payout_batches import PayoutBatchRow
 from storage.payout_shares import PayoutShares
 from storage.payouts import Payouts
 from storage.shareable_payments import ShareablePayments
@@ -76,6 +83,32 @@ async def test_a_payout_comes_out_of_the_payments_of_the_payees_own_orders(till:
     async with UnitOfWork(till.database) as work:
         assert await ShareablePayments(work).available(MERCHANT, [order.payee], 30) == {order.payee: 7}
     await till.move(order, "paid")
+
+
+async def test_a_plan_reads_the_bills_and_leaves_what_other_payouts_are_to_get(till: Till) -> None:
+    amounts = await till.sell(3)
+    await till.pass_time(days=2)
+    sums, there = ShareableSums(till.bills), most_of(amounts)
+
+    async def found(payee: int, batch: UUID, *, days: int = 0) -> int:
+        day = till.clock().date() + timedelta(days=days)
+        async with UnitOfWork(till.database) as work:
+            return (await sums.of(work, till.payer, [payee], day, batch))[payee]
+
+    order = await till.owe(100)
+    async with UnitOfWork(till.database) as work:
+        own = (await work.session.scalars(select(col(PayoutBatchRow.id)))).one()
+    other = uuid4()
+    assert await found(order.payee, other) == 0, "nothing was read yet"
+    await sums.freshen()
+    assert await found(order.payee, own) == there, "it does not stand in its own way"
+    assert await found(order.payee, other) == there - 100
+    await till.rail.pay(order, resumed=False)
+    assert await found(order.payee, other) == there - 100, "what is cut counts once"
+    assert await found(order.payee, other, days=28) == 0, "on that day it is too late for these"
+    async with UnitOfWork(till.database) as work:
+        await Accounts(work).change(MERCHANT, None, {"profit_sharing": False}, Scope.everything())
+    assert await found(order.payee, own) == 0
 
 
 async def test_less_than_all_of_it_is_not_begun(till: Till) -> None:

@@ -69,8 +69,18 @@ def test_the_first_rail_that_somebody_has_an_account_for_pays() -> None:
     assert rail_of(PayoutDetails(openid="o1"), 199_999, RAILS) == ("wechat-pay", None)
     assert rail_of(PayoutDetails(openid="o1"), 200_000, RAILS) == (None, "no-real-name")
     assert rail_of(PayoutDetails(openid="o1", merchant_receiver="m"), 200_000, RAILS) == ("profit-sharing", None)
+    assert rail_of(PayoutDetails(merchant_receiver="1900000110"), 1, RAILS) == (None, "no-real-name")
     assert rail_of(PayoutDetails(bank_account="6222000000000000"), 1, RAILS) == (None, "no-real-name")
     assert rail_of(PayoutDetails(), 1, RAILS) == (None, "no-account")
+
+
+def test_what_cannot_be_shared_in_whole_is_paid_by_the_next_rail_or_stays() -> None:
+    receiver = PayoutDetails(merchant_receiver="m1", real_name="李四")
+    banked = receiver.model_copy(update={"bank_account": "6222000000000000"})
+    for there, rail in ((100, "profit-sharing"), (None, "profit-sharing"), (99, "bank"), (0, "bank")):
+        assert rail_of(banked, 100, RAILS, shareable_minor=there) == (rail, None)
+    assert rail_of(receiver, 100, RAILS, shareable_minor=99) == (None, "nothing-to-share")
+    assert rail_of(PayoutDetails(openid="o1"), 100, RAILS, shareable_minor=0) == ("wechat-pay", None)
 
 
 def test_a_number_is_one_of_the_rails_and_the_same_for_every_attempt() -> None:

@@ -81,10 +81,11 @@ def _plan(found: dict[Any, int], scheme: Scheme, code: str, payable: int, due_no
     else:
         ways = [
             bool(details.openid) and (left < _NAMED_FROM or bool(details.real_name)),
-            bool(details.merchant_receiver),
+            bool(details.merchant_receiver)
+            and bool(details.real_name or not (details.merchant_receiver or "").isdigit()),
             bool(details.bank_account) and bool(details.real_name),
         ]
-        known = details.openid or details.bank_account
+        known = details.openid or details.merchant_receiver or details.bank_account
         sort = "payable" if any(ways) else "no-real-name" if known else "no-account"
     found[sort, today if sort == "payable" else None] += left
 
