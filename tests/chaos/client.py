@@ -40,14 +40,17 @@ class Answer:
 class Client:
     """Calls with one person's token.
 
-    repeats: why requests were sent again, how often. surprises: answers that no client should ever get.
+    repeats: why requests were sent again, how often. surprises: answers that no client should ever get. answer_s: how
+    long an answer may take.
     """
 
-    def __init__(self, base_url: str, token: str, repeats: Counter[str], surprises: list[str]) -> None:
+    def __init__(
+        self, base_url: str, token: str, repeats: Counter[str], surprises: list[str], *, answer_s: float = _ANSWER_S
+    ) -> None:
         headers = {"authorization": f"Bearer {token}", "accept-language": "en"}
         limits = httpx.Limits(max_connections=16, keepalive_expiry=15)
         self._http = httpx.AsyncClient(
-            base_url=base_url, headers=headers, timeout=_ANSWER_S, limits=limits, trust_env=False
+            base_url=base_url, headers=headers, timeout=answer_s, limits=limits, trust_env=False
         )
         self._repeats = repeats
         self._surprises = surprises

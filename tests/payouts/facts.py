@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
+from domain.money import minor_from_major
 from tests.payouts.people import scheme_name
 from tests.payouts.stage import Stage
 
@@ -49,6 +51,25 @@ class Outside(NamedTuple):
     amount_minor: int
 
 
+class Line(NamedTuple):
+    """A line of a payee's statement of a month. number: of the payout that it is of, if it is of any."""
+
+    month: date
+    payee: str
+    sort: str
+    number: str
+    amount_minor: int
+
+
+class Tied(NamedTuple):
+    """What a report of a month comes to, and the journal."""
+
+    month: date
+    report: str
+    total: int
+    journal: int
+
+
 @dataclass(frozen=True)
 class Computed:
     """What a calculation came to. earned: by payee."""
@@ -70,8 +91,15 @@ class Facts:
     omitted: Sequence[Omitted]
     taken: Sequence[Outside]
     moved: Sequence[Outside]
+    lines: Sequence[Line]
+    ties: Sequence[Tied]
 
 
+TIED_REPORTS = (
+    "payees", "statements", "balances", "carry-over", "trial-balance", "exceptions", "payouts", "payout-states",
+    "batches", "tax-base",
+)  # fmt: skip
+"""Those that tell of what is earned and paid."""
 _EARNED = """
     SELECT y.code, sum(e.amount_minor)::bigint FROM settlement_earnings e JOIN payees y ON y.id = e.payee
     WHERE e.calculation = %(calculation)s GROUP BY y.code HAVING sum(e.amount_minor) <> 0
@@ -120,6 +148,13 @@ async def facts_of(stage: Stage, run: int, calm: Computed, calculation: Mapping[
         [Omitted(*row) for row in await stage.rows(_OMITTED, of)],
         await _outside(stage, "transfer"),
         await _outside(stage, "transferred"),
+        [line for month in stage.months() for line in await _lines(stage, run, month)],
+        [
+            Tied(month, name, each["total"], each["journal"])
+            for month in stage.months()
+            for name in TIED_REPORTS
+            for each in await stage.tie_out(name, run, month)
+        ],
     )
 
 
@@ -127,6 +162,11 @@ async def strangers(stage: Stage) -> list[str]:
     """Transfers that WeChat Pay took and nobody here knows of."""
     numbers = sorted({each.number for each in await _outside(stage, "transfer")})
     return [number for (number,) in await stage.rows(_STRANGE, {"numbers": numbers})]
+
+
+async def _lines(stage: Stage, run: int, month: date) -> list[Line]:
+    rows = await stage.report("statements", run, month)
+    return [Line(month, row["payee"], row["sort"], row["detail"], minor_from_major(row["amount"])) for row in rows]
 
 
 async def _outside(stage: Stage, kind: str) -> list[Outside]:

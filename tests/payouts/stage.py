@@ -1,19 +1,22 @@
 """A Tandem of its own with the drill's payees and sales, and everything that finance and its approver ask of it."""
 
 import asyncio
+import csv
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 
 import httpx
 import psycopg
 from psycopg.rows import tuple_row
 
+from domain.settlement.report_kinds import REPORTS
 from runtime.configuration import connected_settings
 from runtime.connections import open_database
+from services.report_files import report_columns
 from storage.engine import Database
 from tests.chaos.client import Answer, Client
 from tests.chaos.house import House, HouseProblem
@@ -21,6 +24,8 @@ from tests.payouts.people import Person, sales_rows, scheme, scheme_name
 
 _AT_ONCE = 1_000
 _LOOK_EVERY_S = 1.0
+_REPORT_S = 120.0
+_REPORTS = "/api/v1/settlement"
 _RUNS, _BATCHES = "/api/v1/settlement/runs", "/api/v1/settlement/payouts"
 _WORDS = """
     INSERT INTO sale_words (field, word)
@@ -66,6 +71,7 @@ class Stage:
         self.admin, self.finance, self.approver = (
             Client(house.api_url, tokens[login], self.repeats, self.surprises) for login in ("admin", "qian", "sun")
         )
+        self._reader = Client(house.api_url, tokens["qian"], self.repeats, self.surprises, answer_s=_REPORT_S)
         # A connection for each request: one that lay still is closed by the simulator in the moment it is used again.
         once = httpx.Limits(max_keepalive_connections=0)
         self._outside = httpx.AsyncClient(
@@ -77,7 +83,7 @@ class Stage:
 
     async def __aexit__(self, *_: object) -> None:
         await self._outside.aclose()
-        for client in (self.admin, self.finance, self.approver):
+        for client in (self.admin, self.finance, self.approver, self._reader):
             await client.__aexit__()
         await self.database.close()
 
@@ -158,6 +164,32 @@ class Stage:
     async def trial_balance(self) -> Sequence[Mapping[str, Any]]:
         found = await self.finance.get("/api/v1/settlement/ledger/trial-balance")
         items: Sequence[Mapping[str, Any]] = found["items"]
+        return items
+
+    def months(self) -> Sequence[date]:
+        """The month that is settled and those since: payouts are booked in the month they are made in."""
+        today = (datetime.now(UTC) + timedelta(hours=8)).date()
+        found = [self.month]
+        while (following := (found[-1] + timedelta(days=31)).replace(day=1)) <= today:
+            found.append(following)
+        return found
+
+    async def report(self, name: str, run: int, month: date) -> list[dict[str, str]]:
+        """All rows of a report of a run's scheme, as its file has them, by the columns' names."""
+        wanted = {"scheme": scheme_name(run), "day": month.isoformat(), "format": "csv"}
+        answer = await self._reader.send("GET", f"{_REPORTS}/reports/{name}", query=wanted)
+        if not answer.ok:
+            raise HouseProblem(f"the report {name} cannot be had: {answer.status} {answer.reason}")
+        names = [each.name for each in report_columns(REPORTS[name])]
+        _, *rows = csv.reader(str(answer.body).splitlines())
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    async def tie_out(self, name: str, run: int, month: date) -> Sequence[Mapping[str, Any]]:
+        """What a report of a run's scheme comes to, beside what the journal says."""
+        found = await self._reader.get(
+            f"{_REPORTS}/tie-out", report=name, scheme=scheme_name(run), day=month.isoformat()
+        )
+        items: Sequence[Mapping[str, Any]] = found["items"] if found is not None else ()
         return items
 
     async def sim(self, method: str, path: str, **content: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from domain.settlement.scheme_reading import read_scheme
-from tests.payouts.facts import Computed, Facts, Move, Omitted, Outside, Payout
+from tests.payouts.facts import TIED_REPORTS, Computed, Facts, Line, Move, Omitted, Outside, Payout, Tied
 from tests.payouts.people import Person, end_of, people, sales_rows, scheme
 from tests.payouts.trouble import faults
 from tests.payouts.verdict import (
@@ -20,7 +20,9 @@ from tests.payouts.verdict import (
     MOVED,
     NAMED,
     ONCE,
+    REPORTED,
     SAME,
+    STATED,
     TIES,
     of_journal,
     of_run,
@@ -69,6 +71,19 @@ LEFT_OUT = tuple(
 )
 ELSEWHERE = Outside("Z9", "o-somebody", 77)
 """Of another run."""
+MONTH, PAID_IN = date(2026, 11, 1), date(2026, 12, 1)
+LINES = (
+    *(Line(MONTH, payee, "earned", "", amount) for payee, amount in EARNED.items()),
+    *(Line(PAID_IN, payee, "opening", "", amount) for payee, amount in EARNED.items()),
+    Line(PAID_IN, ALICE.code, "paid", "A1", -1_000),
+    Line(PAID_IN, BOB.code, "paid", "B2", -2_000),
+)
+STATED_IN_ALL = {month: sum(each.amount_minor for each in LINES if each.month == month) for month in (MONTH, PAID_IN)}
+TIED = [
+    Tied(month, name, total if name == "statements" else 7, total if name == "statements" else 7)
+    for month, total in STATED_IN_ALL.items()
+    for name in TIED_REPORTS
+]
 RIGHT = Facts(
     1,
     CALM,
@@ -78,6 +93,8 @@ RIGHT = Facts(
     LEFT_OUT,
     [*(each[2] for each in TRIES), ELSEWHERE],
     [TRIES[0][2], TRIES[3][2], ELSEWHERE],
+    LINES,
+    TIED,
 )
 
 
@@ -117,6 +134,8 @@ def test_what_ties_is_not_complained_of() -> None:
         MOVED: 2,
         ONCE: 5,
         TIES: 6,
+        STATED: 6,
+        REPORTED: 20,
         BACK: 3,
         NAMED: 6,
     }
@@ -142,20 +161,20 @@ def test_a_payout_that_wechat_pay_never_took_is_explained_by_its_reason() -> Non
         (payout("A1", amount_minor=999), {AGREE, MOVED, TIES, NAMED}),
         (payout("B2", payee=CAROL.code), {AGREE, ONCE, TIES, NAMED}),
         (payout("C2", number="B2"), {AGREE, ONCE, BACK}),
-        (replace(RIGHT, moved=[*RIGHT.moved, TRIES[0][2]]), {MOVED, ONCE}),
+        (replace(RIGHT, moved=[*RIGHT.moved, TRIES[0][2]]), {MOVED, ONCE, STATED}),
         (replace(RIGHT, taken=[*RIGHT.taken, TRIES[1][2]]), {ONCE}),
-        (replace(RIGHT, moved=[*RIGHT.moved, TRIES[2][2]]), {AGREE, MOVED}),
-        (replace(RIGHT, moved=RIGHT.moved[1:]), {AGREE, MOVED}),
+        (replace(RIGHT, moved=[*RIGHT.moved, TRIES[2][2]]), {AGREE, MOVED, STATED}),
+        (replace(RIGHT, moved=RIGHT.moved[1:]), {AGREE, MOVED, STATED}),
         (replace(RIGHT, taken=[TRIES[0][2]._replace(openid="o-thief"), *RIGHT.taken[1:]]), {AGREE}),
-        (replace(RIGHT, moves=without("payout-paid", "A1")), {MOVED, TIES}),
+        (replace(RIGHT, moves=without("payout-paid", "A1")), {MOVED, TIES, STATED}),
         (moved("payout-paid", "A1", credit="bank"), {MOVED}),
-        (moved("payout-paid", "A1", amount_minor=999), {MOVED, TIES}),
+        (moved("payout-paid", "A1", amount_minor=999), {MOVED, TIES, STATED}),
         (replace(RIGHT, moves=without("payout-returned", "C2")), {TIES, BACK}),
         (moved("payout-returned", "C2", amount_minor=2_999), {TIES, BACK}),
         (replace(RIGHT, moves=[*RIGHT.moves, TRIES[1][1][1]]), {TIES, BACK}),
-        (replace(RIGHT, moves=RIGHT.moves[1:]), {TIES}),
-        (replace(RIGHT, moves=[*RIGHT.moves, earning(ALICE)]), {TIES}),
-        (replace(RIGHT, moves=[*RIGHT.moves, earning(ALICE)._replace(credit="held")]), {TIES}),
+        (replace(RIGHT, moves=RIGHT.moves[1:]), {TIES, STATED}),
+        (replace(RIGHT, moves=[*RIGHT.moves, earning(ALICE)]), {TIES, STATED}),
+        (replace(RIGHT, moves=[*RIGHT.moves, earning(ALICE)._replace(credit="held")]), {TIES, STATED}),
         (replace(RIGHT, omitted=LEFT_OUT[1:]), {NAMED}),
         (left_out(reason="inactive"), {NAMED}),
         (left_out(amount_minor=399), {NAMED}),
@@ -194,6 +213,67 @@ def test_a_payout_that_wechat_pay_never_took_is_explained_by_its_reason() -> Non
 )
 def test_whatever_does_not_tie_is_a_complaint(facts: Facts, claims: set[str]) -> None:
     assert broken(facts) == claims
+
+
+def stated(which: int, /, **changes: Any) -> Facts:
+    """What is right but for one line of a statement, whose report says the same."""
+    lines = [each._replace(**changes) if place == which else each for place, each in enumerate(LINES)]
+    totals = {month: sum(each.amount_minor for each in lines if each.month == month) for month in STATED_IN_ALL}
+    ties = [
+        each._replace(total=totals[each.month], journal=totals[each.month]) if each.report == "statements" else each
+        for each in TIED
+    ]
+    return replace(RIGHT, lines=lines, ties=ties)
+
+
+def reported(which: int, /, **changes: Any) -> Facts:
+    """What is right but for one sum of a report."""
+    return replace(
+        RIGHT, ties=[each._replace(**changes) if place == which else each for place, each in enumerate(TIED)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "complaints"),
+    [
+        (stated(0, amount_minor=999), {STATED}),
+        (stated(0, sort="paid", number="A1"), {STATED}),
+        (stated(6, amount_minor=999), {STATED}),
+        (stated(12, amount_minor=-999), {STATED}),
+        (stated(12, amount_minor=-1_001), {STATED}),
+        (stated(12, number="C1"), {STATED}),
+        (stated(12, payee=CAROL.code), {STATED}),
+        (stated(12, sort="overpaid"), set()),
+        (replace(stated(12, amount_minor=0), lines=[*LINES[:12], LINES[13]]), {STATED}),
+        (replace(RIGHT, lines=[*LINES, LINES[12]]), {STATED, REPORTED}),
+        (replace(RIGHT, lines=LINES[:-1]), {STATED, REPORTED}),
+        (replace(RIGHT, lines=(), ties=()), {STATED, REPORTED}),
+        (reported(0, total=8), {REPORTED}),
+        (reported(19, journal=8), {REPORTED}),
+        (reported(1, total=1, journal=1), {REPORTED}),
+        (replace(RIGHT, ties=TIED[:-1]), {REPORTED}),
+    ],
+    ids=[
+        "it earned less",
+        "an earning is a payment",
+        "the next month begins with less",
+        "less was paid",
+        "more was paid",
+        "another payout was",
+        "to another payee",
+        "what was overpaid is paid as well",
+        "nothing was paid",
+        "it was paid twice",
+        "a payment is missing",
+        "there are no statements",
+        "a report comes to more",
+        "the journal comes to more",
+        "a report comes to something else than its lines",
+        "a report is missing",
+    ],
+)
+def test_statements_and_reports_are_held_against_journal_and_wechat_pay(facts: Facts, complaints: set[str]) -> None:
+    assert broken(facts) == complaints
 
 
 BALANCES: Sequence[Mapping[str, object]] = [

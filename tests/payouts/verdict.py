@@ -1,11 +1,13 @@
 """Whether a run of the drill came out right: pure, from what is known of it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
-from tests.payouts.facts import Facts, Move, Outside, Payout
+from tests.payouts.facts import TIED_REPORTS, Facts, Move, Outside, Payout
 from tests.payouts.people import Person
 
+Key = TypeVar("Key", bound=Hashable)
 Claim = tuple[str, int, list[str]]
 """What is claimed, of how many, and every departure from it."""
 SAME = "digest and every sum are what they were in calm"
@@ -14,6 +16,8 @@ AGREE = "each ended as its payee ended it at WeChat Pay"
 MOVED = "WeChat Pay, the journal and paid payouts agree"
 ONCE = "no number and no payee is paid twice"
 TIES = "earned = paid + left, for every payee"
+STATED = "statements say of every payee what the journal and WeChat Pay do"
+REPORTED = "reports come to what the journal does, and statements to their report"
 BACK = "what failed is back in the balance, once"
 NAMED = "who is left out is named with the reason"
 BALANCED = "the journal balances in every currency"
@@ -31,6 +35,8 @@ def of_run(everybody: Sequence[Person], facts: Facts) -> list[Claim]:
         (MOVED, sum(each.state == "paid" for each in facts.payouts), list(_sums_apart(facts))),
         (ONCE, count, list(_twice(facts))),
         (TIES, len(facts.settled.earned), list(_not_tying(facts))),
+        (STATED, len({each.payee for each in facts.lines}), list(_not_stated(facts, people))),
+        (REPORTED, len(facts.ties), list(_not_reported(facts))),
         (BACK, sum(each.state in _UNPAID for each in facts.payouts), list(_not_back(facts))),
         (NAMED, len(facts.omitted), list(_not_named(facts, people))),
     ]
@@ -124,6 +130,62 @@ def _not_tying(facts: Facts) -> Iterator[str]:
         yield from (f"{payee} has {own[kind]} {kind}" for kind in ("paying", "held", "receivable") if own[kind])
 
 
+def _not_stated(facts: Facts, people: Mapping[str, Person]) -> Iterator[str]:
+    """Payees whose statements, which the product itself makes, differ from what is booked of them, or from what WeChat
+    Pay moved to them; and those whose statement of a month does not begin with what the one before ended with."""
+    earned = _added((each.payee, each.amount_minor) for each in facts.lines if each.sort in ("earned", "adjusted"))
+    closing = _added((each.payee, each.amount_minor) for each in facts.lines if each.sort != "opening")
+    booked, balances = _added((each.payee, _earning(each)) for each in facts.moves), _balances(facts.moves)
+    for payee in sorted(closing.keys() | booked.keys() | balances.keys()):
+        if earned[payee] != booked[payee]:
+            yield f"{payee} earned {earned[payee]} by the statement, and {booked[payee]} are booked"
+        left = sum(balances[payee][kind] for kind in ("payable", "held", "receivable", "paying"))
+        if closing[payee] != left:
+            yield f"{payee} has {closing[payee]} left by the statement, and {left} by the journal"
+    numbers = {each.number for each in facts.payouts}
+    outside = _added(((each.openid, each.number), each.amount_minor) for each in facts.moved if each.number in numbers)
+    stated = _added(
+        ((people[each.payee].openid or "", each.number), -each.amount_minor)
+        for each in facts.lines
+        if each.sort in ("paid", "overpaid")
+    )
+    for openid, number in sorted(outside.keys() | stated.keys()):
+        sums = stated[openid, number], outside[openid, number]
+        if sums[0] != sums[1]:
+            yield f"{number}: {sums[0]} were paid to {openid} by the statement, and WeChat Pay moved {sums[1]}"
+    before = Counter[str]()
+    for month in sorted({each.month for each in facts.lines}):
+        of_month = [each for each in facts.lines if each.month == month]
+        opening = _added((each.payee, each.amount_minor) for each in of_month if each.sort == "opening")
+        for payee in sorted(before.keys() | opening.keys()):
+            if opening[payee] != before[payee]:
+                yield f"{payee} begins {month:%Y-%m} with {opening[payee]}, and had {before[payee]} before"
+        before = _added((each.payee, each.amount_minor) for each in of_month)
+
+
+def _not_reported(facts: Facts) -> Iterator[str]:
+    """Reports that come to something else than the journal, or are not there; and statements whose lines do not come to
+    what their report does."""
+    for each in facts.ties:
+        if each.total != each.journal:
+            yield f"{each.report} of {each.month:%Y-%m} comes to {each.total}, and the journal to {each.journal}"
+    months = sorted({each.month for each in facts.ties})
+    there = {(each.report, each.month) for each in facts.ties}
+    yield from (
+        f"there is no {name} of {month:%Y-%m}"
+        for month in months
+        for name in TIED_REPORTS
+        if (name, month) not in there
+    )
+    if not months:
+        yield "nothing was compared"
+    lines = _added((each.month, each.amount_minor) for each in facts.lines)
+    totals = _added((each.month, each.total) for each in facts.ties if each.report == "statements")
+    for month in sorted(lines.keys() | totals.keys()):
+        if lines[month] != totals[month]:
+            yield f"lines of statements of {month:%Y-%m} come to {lines[month]}, and their report to {totals[month]}"
+
+
 def _not_back(facts: Facts) -> Iterator[str]:
     """Payouts that failed without their sum having come back once; and those that came back although they did not."""
     back = Counter(_number(each) for each in facts.moves if each.kind == "payout-returned")
@@ -171,8 +233,8 @@ def _earning(move: Move) -> int:
     return move.amount_minor * ((move.debit == "commission") - (move.credit == "commission"))
 
 
-def _added(pairs: Iterator[tuple[str, int]]) -> Counter[str]:
-    found: Counter[str] = Counter()
+def _added(pairs: Iterator[tuple[Key, int]]) -> Counter[Key]:
+    found: Counter[Key] = Counter()
     for name, amount in pairs:
         found[name] += amount
     return found
