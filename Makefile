@@ -102,7 +102,8 @@ bench: $(VENV)/installed-dev
 
 # A merchant's sizes: hours, and nothing else should run on the machine.
 bench-full: $(VENV)/installed-dev
-	@BENCH_RATE=5000 BENCH_TAG_CUSTOMERS=1000000 BENCH_ORDERS=10000000 BENCH_SALES=10000000 BENCH_PAYEES=300000 \
+	@BENCH_RATE=5000 BENCH_TAG_CUSTOMERS=1000000 BENCH_ORDERS=10000000 \
+		BENCH_SIZES=1000000,3000000,10000000 BENCH_PAYEES=300000 \
 		$(BIN)/python -m benchmarks $(or $(ARGS),webhooks ingest streams tags profile settlement)
 
 # An environment that a moved folder or an upgraded Python broke is made anew; a good one is kept.

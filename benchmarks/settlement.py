@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-import resource
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -19,10 +20,12 @@ from sqlalchemy import text
 from benchmarks.figures import Figure
 from benchmarks.payouts import payout_figures
 from benchmarks.reports import report_figures
+from benchmarks.server_memory import Peak, peak_of
 from benchmarks.steps import each_part, timed
 from connectors.registry import ConnectorRegistry
 from domain.access import Role, system_actor
 from domain.ids import canonical_json
+from domain.settlement.levels import AllowedLevels, LevelLimit
 from domain.settlement.scheme import Scheme
 from domain.settlement.scheme_reading import scheme_of
 from runtime.embedded import EmbeddedPostgres
@@ -38,12 +41,39 @@ from storage.migrations import upgrade
 from storage.sales import PARTS
 from storage.unit_of_work import UnitOfWork
 
-SALES = int(os.environ.get("BENCH_SALES", "1000000"))
-PAYEES = int(os.environ.get("BENCH_PAYEES", str(max(SALES * 3 // 100, 1_000))))
-TITLE = f"Settlement: {SALES:,} order lines of {PAYEES:,} payees"
+
+class _Size(NamedTuple):
+    """How many order lines, and of how many payees: some hundredths are above the others."""
+
+    sales: int
+    payees: int
+
+    @property
+    def cities(self) -> int:
+        return max(self.payees // 100, 10)
+
+    @property
+    def regions(self) -> int:
+        return max(self.cities // 20, 1)
+
+
+def _sizes() -> Sequence[_Size]:
+    """Those that are asked for, the smallest first."""
+    told = os.environ.get("BENCH_SIZES") or os.environ.get("BENCH_SALES", "1000000")
+    payees = os.environ.get("BENCH_PAYEES")
+    counts = sorted(int(each) for each in told.split(","))
+    # The payees that are told are those of the largest; smaller months have as many lines of each.
+    return [
+        _Size(count, max(count * int(payees) // counts[-1] if payees else count * 3 // 100, 1_000)) for count in counts
+    ]
+
+
+SIZES = _sizes()
+TITLE = f"Settlement: {SIZES[-1].sales:,} order lines of {SIZES[-1].payees:,} payees"
 NOTE = (
-    "one month, five earnings of which one is by the downline, on disk with every constraint; two parts at once; "
-    "BENCH_SALES and BENCH_PAYEES set how many. The floor is the same sums by DuckDB over the same rows in memory"
+    "one month; five earnings, of which one is by the downline, so that a sale is earned by on three levels; on disk "
+    "with every constraint; two parts at once. BENCH_SALES and BENCH_PAYEES set how many, BENCH_SIZES several in turn. "
+    "The floor is the same sums by DuckDB over the same rows in memory"
 )
 _ACTOR = system_actor("benchmarks")
 _FINANCE = system_actor("finance", Role.FINANCE)
@@ -51,6 +81,7 @@ _KEYS = Keyring({"k1": b"1" * 32})
 _DAY = date(2026, 5, 1)
 _DETAILS = {"bank_account": "6222020200012345678", "bank_name": "招商银行", "real_name": "某人"}
 _TURNS = 2
+_BOOKING = "booking it, approved by others"
 _RULES = "attribution: {name: orders, title: t, since: 2026-05-01, counts: [completed], roles: {promoter: channel}}"
 _SCHEME = """
 scheme:
@@ -58,7 +89,8 @@ scheme:
   title: 压测
   cycle: month
   from: 2026-01-01
-  payees: { roles: [promoter, city] }
+  levels: 3
+  payees: { roles: [promoter, city, region] }
   earns:
     - name: sales
       title: 推广
@@ -79,13 +111,14 @@ scheme:
       roles: [promoter]
       where: { category: [w1, w2, w3] }
       package: { size: 10, price: '5.00' }
-    - { name: city, title: 城市, roles: [city], overrides: { of: sales, levels: ['10%'] } }
+    - { name: above, title: 城市与大区, roles: [city, region], overrides: { of: sales, levels: ['10%', '5%'] } }
 """
+_LEVELS = LevelLimit(AllowedLevels(levels=3, allowed_by="benchmarks", reason="what three levels cost"))
 _SEED = (
     """
     INSERT INTO payees (code, name, details, role, active, version, created_at, changed_at)
-    SELECT 'P' || n, '\\x{name}', '\\x{details}', CASE WHEN n <= {cities} THEN 'city' ELSE 'promoter' END, true, 1,
-        now(), now()
+    SELECT 'P' || n, '\\x{name}', '\\x{details}',
+        CASE WHEN n <= {regions} THEN 'region' WHEN n <= {cities} THEN 'city' ELSE 'promoter' END, true, 1, now(), now()
     FROM generate_series(1, {payees}) AS n
     """,
     """
@@ -94,7 +127,10 @@ _SEED = (
     """,
     """
     INSERT INTO payee_uplines (payee, since, upline, set_at, set_by)
-    SELECT id, '2026-01-01', 1 + id % {cities}, now(), 'bench' FROM payees WHERE id > {cities}
+    SELECT id, '2026-01-01',
+        CASE WHEN id <= {cities} THEN 1 + id % {regions} ELSE {regions} + 1 + id % ({cities} - {regions}) END,
+        now(), 'bench'
+    FROM payees WHERE id > {regions}
     """,
     """
     INSERT INTO sale_words (field, word)
@@ -129,67 +165,126 @@ class _Run(NamedTuple):
     seconds: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Month:
+    """What became of a month. seeded: how long its rows took. runs: the last one is booked, by so many transfers."""
+
+    seeded: float
+    runs: Sequence[_Run]
+    booking: float
+    transfers: int
+    peak: Peak
+
+    @property
+    def settled(self) -> Mapping[str, float]:
+        """How long each part of the settlement took that was booked."""
+        return {**self.runs[-1].seconds, _BOOKING: self.booking}
+
+    @property
+    def whole(self) -> float:
+        return sum(self.settled.values())
+
+
 async def measure() -> list[Figure]:
-    """Freezing, both passes and the digest, the same done again, then DuckDB's sums."""
+    """A month of each size settled; of the largest also DuckDB's sums, its payouts and reports."""
+    smaller: list[tuple[_Size, _Month]] = []
+    for size in SIZES[:-1]:
+        async with _server() as (database, url, data):
+            smaller.append((size, await _month(database, url, data, size)))
+    async with _server() as (database, url, data):
+        month = await _month(database, url, data, SIZES[-1])
+        return [*await _figures(database, url, month), *_growth([*smaller, (SIZES[-1], month)])]
+
+
+@asynccontextmanager
+async def _server() -> AsyncIterator[tuple[Database, str, Path]]:
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as directory:
         async with EmbeddedPostgres(Path(directory)) as server:
             url = server.url("postgres")
             upgrade(url)
             database = Database(url, _KEYS, pool_size=8)
             try:
-                return await _measure(database, url)
+                yield database, url, server.data
             finally:
                 await database.close()
 
 
-async def _measure(database: Database, url: str) -> list[Figure]:
-    seeded = await asyncio.to_thread(_seed, url)
-    definitions = DefinitionService(database)
+async def _month(database: Database, url: str, data: Path, size: _Size) -> _Month:
+    """Freezing, both passes and the digest; the same done again, approved and booked."""
+    seeded = await asyncio.to_thread(_seed, url, size)
+    definitions = DefinitionService(database, level_limit=_LEVELS)
     for uploaded in await definitions.upload(_ACTOR, [SourceText("s.yaml", _SCHEME), SourceText("r.yaml", _RULES)]):
         version = uploaded.version
         await definitions.publish(_ACTOR, (version.kind, version.namespace, version.name, version.version))
     steps = CalculationSteps(database)
-    runs = [await _computed(steps, uuid4()) for _ in range(_TURNS - 1)]
-    settled, transfers, booking = await _settled(database, steps)
-    runs.append(settled)
+    async with peak_of(data) as peak:
+        runs = [await _computed(steps, uuid4()) for _ in range(_TURNS - 1)]
+        settled, transfers, booking = await _settled(database, steps)
+    return _Month(seeded, [*runs, settled], booking, transfers, peak)
+
+
+async def _figures(database: Database, url: str, month: _Month) -> list[Figure]:
+    """What became of the largest month, and what follows it."""
+    runs, sales = month.runs, SIZES[-1].sales
     floor, differing = await _floor(database, url, runs[0].calculation)
-    payouts = await payout_figures(database, url, steps, "bench")
+    payouts = await payout_figures(database, url, CalculationSteps(database), "bench")
     reports = await report_figures(database, "bench", _DAY)
     rows, digests = await _outcome(database, [each.calculation for each in runs])
-    whole = [sum(each.seconds.values()) for each in runs]
+    most = max(month.settled, key=lambda name: month.settled[name])
     return [
-        Figure("rows put into sales, their index kept", [SALES / seeded], "rows/s"),
+        Figure("rows put into sales, their index kept", [sales / month.seeded], "rows/s"),
         *(Figure(name, [each.seconds[name] for each in runs], "s", better="lower") for name in runs[0].seconds),
+        Figure(f"{_BOOKING}, {month.transfers:,} transfers", [month.booking], "s", better="lower"),
         Figure(
-            f"all of it, {rows:,} earnings written",
-            whole,
+            f"all of it, booked, {rows:,} earnings written",
+            [month.whole],
             "s",
             better="lower",
-            baseline=[floor] * len(whole),
+            baseline=[floor],
             against="DuckDB's sums alone, in memory",
             aim=30.0,
         ),
-        Figure(f"booking it, {transfers:,} transfers", [booking], "s", better="lower"),
-        Figure("lines in a second, computed", [SALES / each for each in whole], "lines/s"),
-        Figure("different digests of these calculations", [float(len(digests))], "", better="lower", aim=1.0),
+        Figure(f"most of which goes to the {most}", [100 * month.settled[most] / month.whole], "%", better="lower"),
+        Figure(
+            f"different digests of these calculations ({', '.join(sorted(str(each)[:15] for each in digests))})",
+            [float(len(digests))],
+            better="lower",
+            aim=1.0,
+        ),
         Figure("bases that differ from DuckDB's", [float(differing)], "", better="lower", aim=0.0),
+        Figure("memory of PostgreSQL at most, what is shared once", [month.peak.server_mb], "MB", better="lower"),
+        Figure("memory of this process at most, meanwhile", [month.peak.own_mb], "MB", better="lower"),
         *payouts,
         *reports,
-        Figure("memory of this process at most", [_peak_mb()], "MB", better="lower"),
     ]
 
 
-def _seed(url: str) -> float:
-    cities = max(PAYEES // 100, 1)
+def _growth(months: Sequence[tuple[_Size, _Month]]) -> list[Figure]:
+    """Lines in a second of every size: as many of many as of few, where growth is linear."""
+    (first, fewest), *_ = months
+    return [
+        Figure(
+            f"lines settled and booked in a second, of {size.sales:,}",
+            [size.sales / month.whole],
+            "lines/s",
+            baseline=[first.sales / fewest.whole] if size != first else (),
+            against=f"that of {first.sales:,}",
+        )
+        for size, month in months
+    ]
+
+
+def _seed(url: str, size: _Size) -> float:
+    values = {"payees": size.payees, "cities": size.cities, "regions": size.regions}
     name = _KEYS.encrypt("某人".encode(), "payees.name").hex()
     details = _KEYS.encrypt(canonical_json(_DETAILS), "payees.details").hex()
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in _SEED[:-1]:
-            connection.execute(statement.format(payees=PAYEES, cities=cities, name=name, details=details))
+            connection.execute(statement.format(**values, name=name, details=details))
         begun = time.perf_counter()
-        for start in range(1, SALES + 1, _CHUNK):
-            end = min(start + _CHUNK - 1, SALES)
-            connection.execute(_SEED[-1].format(payees=PAYEES, cities=cities, start=start, end=end))
+        for start in range(1, size.sales + 1, _CHUNK):
+            end = min(start + _CHUNK - 1, size.sales)
+            connection.execute(_SEED[-1].format(**values, start=start, end=end))
         seeded = time.perf_counter() - begun
         connection.execute("VACUUM ANALYZE")
         # What is written from here on is known to the server only where the product has it counted.
@@ -280,8 +375,3 @@ async def _scheme(database: Database) -> Scheme:
         if version is None:
             raise LookupError("bench")
         return scheme_of(version.properties)
-
-
-def _peak_mb() -> float:
-    """The most that this process held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
