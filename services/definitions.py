@@ -36,6 +36,7 @@ from domain.settlement.levels import LAW, LevelLimit
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.changed_cycles import refuse_split_periods_of
 from services.definition_sources import SourceText, UploadedDocument, named_twice, names_in, read_documents
+from services.dropped_counts import refuse_dropped_counts
 from services.recruited_levels import levels_with_others
 from storage.audit import AuditLog
 from storage.definitions import Definitions, VersionKey
@@ -137,8 +138,8 @@ class DefinitionService:
         :raises AuthorizationProblem: four eyes, a kind that the actor may not publish, or a call in it is reserved for
             other roles.
         :raises NotFoundProblem: there is no such version. :raises ConflictProblem: more levels earn by a sale than the
-            settings allow by now, alone or with what is in force, or a scheme has another cycle that begins within a
-            period of the one before.
+            settings allow by now, alone or with what is in force; a scheme has another cycle that begins within a
+            period of the one before; an attribution drops a way of counting that a scheme counts by.
         """
         if key[0] not in SETTLEMENT_KINDS or not actor.may(Permission.SCHEMES_PUBLISH):
             actor.require(Permission.DEFINITIONS_PUBLISH)
@@ -170,6 +171,8 @@ class DefinitionService:
                     return version
                 if current is not None and version.kind == "scheme":
                     refuse_split_periods_of(current, version)
+                if current is not None and version.kind == ATTRIBUTION:
+                    refuse_dropped_counts(current, version, await definitions.all_in_force(SCHEME))
             if second_person:
                 require_second_person(
                     actor, [version.author], Text(f"发布 {version.label}", f"Publishing {version.label}")

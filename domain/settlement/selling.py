@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
-from domain.settlement.attribution import AttributionRules, Basis, Shares
+from domain.settlement.attribution import BASES, AttributionRules, Basis, Shares
 from domain.settlement.exact import WEIGHT
 from domain.settlement.splits import allot, split
 
@@ -120,12 +120,15 @@ class _Line(NamedTuple):
 def sales_of(order: SoldOrder, owners: Sequence[Shares], rules: AttributionRules) -> list[Sale]:
     """The sales of an order that is these payees'. owners: whose it is in each role.
 
+    In a way in which it ever counted it goes on, whatever the rules count since: a version of them takes nothing back.
     Pieces and deals are not cut: of several payees of one role the one with the largest share has them.
     """
     lines = _counted(order, rules)
     whole = sum(each.paid for each in lines)
     found: list[Sale] = []
-    for basis in rules.counts:
+    for basis in BASES:
+        if basis not in rules.counts and basis not in order.begun:
+            continue
         day = order.days.get(basis)
         if day is None:
             continue

@@ -228,7 +228,8 @@ async def test_what_cannot_be_computed_is_refused_before_it_begins(
     with pytest.raises(ValidationProblem):
         await office.preview(day=date(2025, 12, 31))
     # As a version that counts otherwise was published before that was refused.
-    monkeypatch.setattr("services.definitions.refuse_split_periods_of", lambda *_: None)
+    for refusal in ("refuse_split_periods_of", "refuse_dropped_counts"):
+        monkeypatch.setattr(f"services.definitions.{refusal}", lambda *_: None)
     await office.scheme("1.1.0", text=SCHEME.replace("counts: paid", "counts: completed"))
     await office.publish(
         "2.0.0",

@@ -25,7 +25,7 @@ from services.exchange_rates import ExchangeRateService, Rate
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
 from services.payees import PayeeRegister
-from services.sale_corrections import SaleCorrectionService
+from services.sale_corrections import Part, SaleCorrectionService
 from services.selling import Selling
 from storage.engine import Database
 from storage.figures import Figures
@@ -424,9 +424,58 @@ async def test_orders_that_were_there_before_the_rules_are_found(database: Datab
     await counter.people()
     await counter.settle()
     assert (await counter.sold())["S1 paid"] == WHOLE
+
+
+SCHEME = """
+scheme:
+  name: promoters
+  version: {version}
+  title: 推广员
+  cycle: month
+  counts: paid
+  from: 2026-05-01
+  earns:
+    - {{ name: sales, title: 销售, of: kept, rate: '5%' }}
+"""
+
+
+async def test_what_counted_goes_on_when_the_rules_count_otherwise(counter: Counter) -> None:
+    await counter.told(an_order())
     await counter.publish("1.1.0", RULES.replace("[paid, completed]", "[completed]"))
     await counter.settle()
-    assert await counter.sold() == {"P1 paid": (0, 0, 0, 0), "S1 paid": (0, 0, 0, 0)}
+    assert await counter.sold() == {"P1 paid": WHOLE, "S1 paid": WHOLE}
+    await counter.told(a_refund(10_000, 1, "2"), an_order("E2"))
+    assert (await counter.sold())["P1 paid"] == (30_000, 20_000, 2, 1), "its refund, too, and no new order"
+    await counter.told(an_order("E2", 2, status="completed", completed_at=NOW))
+    assert (await counter.sold())["P1 completed"] == WHOLE
+    # What came meanwhile counts once they count so again.
+    await counter.publish("1.2.0")
+    await counter.settle()
+    assert (await counter.sold())["P1 paid"] == (60_000, 50_000, 5, 2)
+
+
+async def test_what_counted_goes_on_when_it_passes_to_somebody_else(counter: Counter) -> None:
+    await counter.told(an_order())
+    await counter.publish("1.1.0", RULES.replace("[paid, completed]", "[completed]"))
+    for shares in ([], [Part("P2", 10_000)]):
+        asked = await counter.corrections.ask(QIAN, ("youzan/flagship", "E1"), "promoter", shares, "x")
+        await counter.corrections.decide(WU, asked.id, approve=True)
+        await counter.settle()
+    assert (await counter.sold())["P2 paid"] == WHOLE
+    assert (await counter.sold())["P1 paid"] == (0, 0, 0, 0)
+
+
+async def test_rules_count_by_whatever_a_scheme_counts_by(counter: Counter) -> None:
+    only_completed = RULES.replace("[paid, completed]", "[completed]")
+    await counter.publish(rules=SCHEME)
+    with pytest.raises(ConflictProblem, match=r"schemes promoters count.*`counts: \[paid, completed\]`") as refused:
+        await counter.publish("1.1.0", only_completed)
+    assert "counts: [paid, completed]" in refused.value.text.zh
+    # One that has ended is adjusted by what comes late.
+    await counter.publish("1.1.0", SCHEME.replace("cycle: month", "cycle: month\n  active: false"))
+    with pytest.raises(ConflictProblem):
+        await counter.publish("1.1.0", only_completed)
+    await counter.publish("1.2.0", RULES.replace("[paid, completed]", "[paid]"))
 
 
 async def test_a_push_that_tells_a_number_only_decides_nothing(counter: Counter) -> None:
