@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from domain.problems import ConflictProblem, Text
-from services.selling import PROBLEMS
+from services.sale_problems import PROBLEMS
 from storage.left_out import WAITING, Omitted
 
 REASONS: Mapping[str, Text] = {

@@ -13,8 +13,9 @@ from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationPr
 from domain.settlement.attribution import Shares
 from domain.settlement.exact import WEIGHT
 from domain.settlement.payee_terms import holding_on
+from services.order_standings import order_day
 from services.payee_refusals import unknown_payees
-from services.selling import PROBLEMS, order_day
+from services.sale_problems import PROBLEMS
 from storage.attributions import Attributed, Attributions
 from storage.audit import AuditLog
 from storage.engine import Database

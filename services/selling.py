@@ -8,18 +8,28 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from domain.money import HOME_CURRENCY, minor_rate
-from domain.problems import ProblemError, Text
+from domain.problems import ProblemError
 from domain.settlement.attribution import AttributionRules, Basis, Clues, Invited, Key, Shares, attribute, keys_of
-from domain.settlement.selling import WORD_FIELDS, Sale, SoldLine, SoldOrder, WentBack, differences, sales_of
+from domain.settlement.selling import WORD_FIELDS, Sale, SoldLine, SoldOrder, differences, sales_of
 from services.attribution_book import AttributionBook
+from services.order_standings import (
+    OthersMisjudged,
+    began_at,
+    counting_orders,
+    firsts_of,
+    influencer_of,
+    is_closed,
+    may_lack_refund,
+    order_day,
+)
+from services.sale_problems import NO_LINES, NO_RATE, REFUND_CURRENCY
 from storage.attributions import Attributed, Attributions, Standing
 from storage.engine import Database
 from storage.exchange_rates import ExchangeRates
@@ -28,7 +38,7 @@ from storage.first_orders import FirstOrders
 from storage.invitations import Invitations, InvitedBy
 from storage.left_out import REFUND_AMOUNT
 from storage.locks import lock
-from storage.orders import OrderName, OrderRow
+from storage.orders import OrderName
 from storage.payees import Payees
 from storage.sale_queue import QueuedOrder, SaleQueue
 from storage.sales import Sales
@@ -43,32 +53,7 @@ SINGLY_S = 20.0
 """How long orders are looked at one by one before others get a turn."""
 _AGAIN_EVERY_S = 60.0
 """So often those that could not be looked at come before others: on a day of sales there are always others."""
-SHANGHAI = ZoneInfo("Asia/Shanghai")
-# `refund_status` 4 of an order says that a refund was paid, not that it was for all of it [U]: where refunds are known,
-# they say what went back. Everywhere else an order is closed as a whole.
-_CLOSED_BY_ANY_REFUND = frozenset({"pinduoduo"})
 _CATEGORY = WORD_FIELDS.index("category")
-NO_RATE = "no-rate"
-NO_LINES = "no-lines"
-REFUND_CURRENCY = "refund-currency"
-PROBLEMS: Mapping[str, Text] = {
-    NO_RATE: Text(
-        "订单币种在付款日没有汇率，请补录汇率",
-        "There is no rate of the order's currency on the day it was paid: add one",
-    ),
-    NO_LINES: Text("订单没有商品行", "The order has no lines"),
-    REFUND_CURRENCY: Text(
-        "退款的币种与订单不同，扣不了，订单停在原来的金额：请核对这笔退款",
-        "A refund is in another currency than its order and cannot be taken off, so the order stays as it was: look at "
-        "the refund",
-    ),
-    REFUND_AMOUNT: Text(
-        "退款已付而金额未知，还没有扣：请核对平台的退款列表（比对该店的退款流）",
-        "A refund was paid, and nobody said how much, so it is not taken off yet: see the platform's list of refunds "
-        "(compare the shop's stream of them)",
-    ),
-}
-"""Why an order that counts has no sales, or lacks a refund in them."""
 
 
 @dataclass(slots=True)
@@ -91,14 +76,6 @@ class _Batch:
     owners: dict[int, dict[str, Shares]] = field(default_factory=dict)
     bonded: Mapping[int, Mapping[str, bool | None]] = field(default_factory=dict)
     begun: Mapping[int, Mapping[Basis, bool]] = field(default_factory=dict)
-
-
-class _OthersMisjudged(Exception):
-    """Orders that are or are not their customers' first, by what was read since they were looked at."""
-
-    def __init__(self, orders: set[int]) -> None:
-        super().__init__()
-        self.orders = orders
 
 
 class Selling:
@@ -159,7 +136,7 @@ class Selling:
         while True:
             try:
                 return await self._look_once(limit, only, queued, again_first=again_first)
-            except _OthersMisjudged as others:
+            except OthersMisjudged as others:
                 # By themselves: who holds an order and waits for another may be waited for by whoever holds that one.
                 async with UnitOfWork(self._database) as work:
                     await SaleQueue(work).add_keys(others.orders)
@@ -177,7 +154,7 @@ class Selling:
             if not orders:
                 return Looked(swept=only is None and await self._sweep(work, rules))
             standings = await Attributions(work).standings([each.key for each in orders])
-            firsts = await _firsts(work, orders, standings, queued)
+            firsts = await firsts_of(work, orders, standings, queued)
             sales = await self._look_at(work, rules, orders, standings, firsts)
         return Looked(len(orders), sales)
 
@@ -205,7 +182,7 @@ class Selling:
         firsts: Mapping[int, bool],
     ) -> int:
         keys = [each.key for each in orders]
-        counting, stand = _counting(rules, orders, standings, firsts)
+        counting, stand = counting_orders(rules, orders, standings, firsts)
         batch = _Batch(counting, stand, await SaleQueue(work).lines([each.key for each in counting]))
         ever = await self._attribute(work, rules, batch)
         days = {day for standing in standings.values() for day in standing.days.values()}
@@ -264,12 +241,12 @@ class Selling:
     ) -> dict[int, Clues]:
         """What orders say of whose they are. invited: who stands above their buyers."""
         above: dict[int, list[Invited]] = defaultdict(list)
-        began = {each.key: _began(each) for each in orders}
+        began = {each.key: began_at(each) for each in orders}
         for one in invited:
             above[one.order_key].append(Invited(str(one.invitation), one.level, began[one.order_key] - one.at))
         scans: dict[int, list[tuple[str, timedelta]]] = defaultdict(list)
         if rules.furthest_scan:
-            buyers = {each.key: (each.identity_id, _began(each)) for each in orders if each.identity_id is not None}
+            buyers = {each.key: (each.identity_id, began_at(each)) for each in orders if each.identity_id is not None}
             for scan in await SaleQueue(work).scans(buyers, rules.furthest_scan):
                 scans[scan.order_key].append((scan.code, buyers[scan.order_key][1] - scan.at))
         return {
@@ -278,7 +255,7 @@ class Selling:
                 shop=each.account_id,
                 unit_path=each.unit_path,
                 channel=each.channel,
-                influencer=_influencer(each),
+                influencer=influencer_of(each),
                 scans=scans[each.key],
                 invited=above[each.key],
             )
@@ -296,7 +273,7 @@ class Selling:
                 problem = NO_RATE
             elif not batch.lines.get(each.key):
                 problem = NO_LINES
-            elif each.key in unclear and _may_lack(each, batch.lines[each.key], refunds.get(each.key, ())):
+            elif each.key in unclear and may_lack_refund(each, batch.lines[each.key], refunds.get(each.key, ())):
                 problem = REFUND_CURRENCY if unclear[each.key] else REFUND_AMOUNT
             batch.standings[each.key] = batch.standings[each.key]._replace(problem=problem)
             if problem in (None, REFUND_AMOUNT):
@@ -311,9 +288,9 @@ class Selling:
                     currency=each.currency,
                     rate=rate,
                     channel=each.channel,
-                    influencer=_influencer(each),
+                    influencer=influencer_of(each),
                     is_first=batch.standings[each.key].is_first,
-                    is_closed=_is_closed(each, refunds.get(each.key, ())),
+                    is_closed=is_closed(each, refunds.get(each.key, ())),
                     bonded=batch.bonded.get(each.key, {}),
                     begun=batch.begun.get(each.key, {}),
                 )
@@ -329,60 +306,8 @@ class Selling:
 
 async def _invited(work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder]) -> Sequence[InvitedBy]:
     """Who stands above the buyers of orders, where the rules ask for that."""
-    buyers = {each.key: (each.identity_id, _began(each)) for each in orders if each.identity_id is not None}
+    buyers = {each.key: (each.identity_id, began_at(each)) for each in orders if each.identity_id is not None}
     return await Invitations(work).inviters(buyers, rules.most_invitations)
-
-
-async def _firsts(
-    work: UnitOfWork, orders: Sequence[QueuedOrder], standings: Mapping[int, Standing], queued: Collection[int]
-) -> Mapping[int, bool]:
-    """Whether each order is its customer's first, as far as that can be said.
-
-    :raises _OthersMisjudged: one is it that was not, or the other way round, so that others of its customer have to be
-        looked at, too; they are not yet `queued`.
-    """
-    keys = [each.key for each in orders]
-    firsts = await FirstOrders(work).of(keys)
-    turned = {
-        each.identity_id
-        for each in orders
-        if each.identity_id is not None
-        and each.key in firsts
-        and firsts[each.key] != bool(standings.get(each.key, Standing()).is_first)
-    }
-    if turned:
-        others = await FirstOrders(work).misjudged(turned, keys)
-        if not others.issubset(queued):
-            raise _OthersMisjudged(others)
-    return firsts
-
-
-def _counting(
-    rules: AttributionRules,
-    orders: Sequence[QueuedOrder],
-    standings: Mapping[int, Standing],
-    firsts: Mapping[int, bool],
-) -> tuple[list[QueuedOrder], dict[int, Standing]]:
-    """Those of the orders that count, and how. What counted once is followed to its end, whatever the rules say since.
-
-    standings: of those that were looked at before. firsts: whether they are their customers' first, where that is
-    known.
-    """
-    days = {each.key: _days(each) for each in orders}
-    found = [
-        each for each in orders if each.key in standings or any(day >= rules.since for day in days[each.key].values())
-    ]
-    stand: dict[int, Standing] = {}
-    for each in found:
-        before = standings.get(each.key, Standing())
-        # A day that it counts on stays, also when it is told otherwise later. Whether it is the first may turn out only
-        # when an older one is read; of a customer who was erased it stays.
-        stand[each.key] = before._replace(
-            is_first=firsts.get(each.key, before.is_first),
-            paid_on=before.paid_on or days[each.key].get("paid"),
-            completed_on=before.completed_on or days[each.key].get("completed"),
-        )
-    return found, stand
 
 
 async def _bonded(
@@ -413,44 +338,3 @@ def _is_of_the_place(error: Exception) -> bool:
 def begins_with(rules: AttributionRules) -> str:
     """Why all orders are looked at when a version of the rules comes into force: the reason of its sweep."""
     return f"rules {rules.version}"
-
-
-def order_day(order: QueuedOrder | OrderRow) -> date:
-    """The Shanghai day by which it is said whose an order is, and by whose rate it counts."""
-    return _day(order.paid_at or order.created_at or order.told_at)
-
-
-def _began(order: QueuedOrder) -> datetime:
-    return order.created_at or order.paid_at or order.told_at
-
-
-def _days(order: QueuedOrder) -> dict[Basis, date]:
-    """On which Shanghai days an order counts, by each way of counting that it has come to."""
-    found: dict[Basis, date] = {}
-    if order.paid_at is not None or order.status in ("paid", "shipped", "completed"):
-        found["paid"] = order_day(order)
-    if order.completed_at is not None or order.status == "completed":
-        found["completed"] = _day(order.completed_at or order.told_at)
-    return found
-
-
-def _is_closed(order: QueuedOrder, refunds: Sequence[WentBack]) -> bool:
-    """Whether whatever was paid for an order went back, whether or not a refund tells of it."""
-    says_any = order.account_id.partition("/")[0] in _CLOSED_BY_ANY_REFUND
-    return order.status == "closed" and not (says_any and refunds)
-
-
-def _may_lack(order: QueuedOrder, lines: Sequence[SoldLine], refunds: Sequence[WentBack]) -> bool:
-    """Whether a refund that is not among these may take something off: not where all went back anyhow."""
-    if order.status == "closed" and order.account_id.partition("/")[0] not in _CLOSED_BY_ANY_REFUND:
-        return False
-    paid = sum(each.total_minor for each in lines) if order.paid_minor is None else order.paid_minor
-    return paid - (order.postage_minor or 0) > sum(each.amount_minor for each in refunds)
-
-
-def _day(at: datetime) -> date:
-    return at.astimezone(SHANGHAI).date()
-
-
-def _influencer(order: QueuedOrder) -> str | None:
-    return f"{order.account_id.partition('/')[0]}/{order.influencer_id}" if order.influencer_id else None

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from domain.definitions import DefinitionVersion
 from domain.settlement.attribution_reading import ATTRIBUTION, ONLY_NAME
 from domain.settlement.scheme_reading import SCHEME
-from services.selling import SHANGHAI
+from services.order_standings import SHANGHAI
 from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations
 from storage.definitions import Definitions
