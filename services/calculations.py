@@ -41,7 +41,7 @@ from storage.calculations import Calculations, Part, rates_of
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.left_out import LeftOut, Omitted
-from storage.payee_facts import DEEDS, PayeeFacts
+from storage.payee_facts import PayeeFacts
 from storage.sale_filters import Extent
 from storage.sale_sums import SaleSums
 from storage.sales import PARTS, Sales
@@ -352,12 +352,12 @@ async def _known(
                 bases[sold.payee].update(sold.bases)
                 by_line[sold.payee], unrounded[sold.payee] = sold.by_line, sold.unrounded
         for component in scheme.components:
-            if component.base in DEEDS:
+            if component.deed is not None:
                 start, end = component.days or (row.start, row.end)
                 start, end = max(start, row.start), min(end, row.end)
                 for payee, counts in (await facts.of_part(part, start, end, upto)).items():
-                    if payee in members and component.base in counts:
-                        bases[payee][component.name] = counts[component.base] * WEIGHT
+                    if payee in members and component.deed in counts:
+                        bases[payee][component.name] = counts[component.deed] * WEIGHT
     return {
         payee: Known(bases.get(payee, {}), by_line.get(payee, {}), scores.get(payee, {}), unrounded.get(payee, {}))
         for payee in bases.keys() | scores.keys()
@@ -365,7 +365,7 @@ async def _known(
 
 
 def _asks_for_scores(scheme: Scheme) -> bool:
-    return any(each.score is not None or each.factor is not None for each in scheme.components)
+    return bool(scheme.scores)
 
 
 def _done(part: int, members: Sequence[Member], earned: Sequence[Earned], more: str) -> Part:

@@ -16,7 +16,7 @@ from domain.settlement.scheme import LINE_BASES, MONEY_BASES, Component, Scheme
 from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations, rates_of
 from storage.paging import Page, PageRequest
-from storage.payee_facts import DEEDS, FactsBehind, PayeeFacts
+from storage.payee_facts import FactsBehind, PayeeFacts
 from storage.payees import Payees
 from storage.sale_filters import Extent
 from storage.sale_sums import SaleSums
@@ -156,8 +156,8 @@ class EarningExplanations:
 
     async def facts(self, payee: int, component: Component, page: PageRequest) -> Page[Fact]:
         """The visits, reviews and bookings that count for a component, and the scores that it goes by."""
-        deeds = [str(component.base)] if component.base in DEEDS else []
-        scores = [each for each in (component.score, component.factor and component.factor.score) if each]
+        deeds = [component.deed] if component.deed is not None else []
+        scores = list(component.scores)
         if not deeds and not scores:
             return Page([])
         row, since = self._row, await self._since(component, payee)

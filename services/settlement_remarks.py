@@ -6,6 +6,7 @@ from domain.dsl.findings import did_you_mean
 from domain.problems import Text
 from domain.settlement.scheme import Scheme
 from services.missing_scores import missing_scores_in
+from services.noted_facts import noted_facts_in
 from services.settlement_members import uplines_elsewhere_in
 from services.unattributed import unattributed_in
 from storage.calculation_tables import CalculationRow
@@ -21,7 +22,7 @@ ADJUSTING_ONLY = Text(
 
 async def remarks_on(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> Sequence[Text]:
     """A sentence for each thing that may be a mistake: roles that nobody has, orders that are nobody's, uplines who are
-    settled elsewhere, scores that were not noted."""
+    settled elsewhere, scores that were not noted, and who noted what of the rest."""
     roles = dict.fromkeys([*scheme.roles, *(role for each in scheme.components for role in each.roles)])
     had = await Payees(work).roles_among(roles)
     return [
@@ -29,6 +30,7 @@ async def remarks_on(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> S
         *await unattributed_in(work, scheme, row, had),
         *await uplines_elsewhere_in(work, scheme, row),
         *await missing_scores_in(work, scheme, row),
+        *await noted_facts_in(work, scheme, row),
     ]
 
 

@@ -20,6 +20,7 @@ from domain.settlement.scheme import Cycle
 from domain.settlement.unfinished import refuse_closing_early
 from services.calculations import CalculationSteps, Wanted
 from services.closing_unreconciled import left_unreconciled, refuse_unreconciled, with_new_breaks
+from services.noted_facts import noted_facts_in, refuse_own_facts
 from services.run_planning import RunPlanning
 from services.scheme_versions import published_for
 from services.settlement_authors import authors_of
@@ -129,8 +130,8 @@ class SettlementRunService:
     async def decide(self, actor: Actor, run_id: UUID, *, approve: bool, note: str | None = None) -> RunView:
         """Approve or refuse. With enough approvals it is booked; one refusal ends it.
 
-        :raises AuthorizationProblem: who asked for it, wrote or published its scheme or the attribution, or may not
-            approve so much.
+        :raises AuthorizationProblem: who asked for it, wrote or published its scheme or the attribution, noted facts
+            that count in it, or may not approve so much.
         :raises ConflictProblem: it is not computed, or decided, or days of it were settled by another cycle meanwhile.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
@@ -170,6 +171,7 @@ class SettlementRunService:
         if row is not None:
             what = Text("自己方案或归属规则的结算", "A settlement by one's own scheme or attribution")
             require_second_person(actor, await authors_of(work, row), what)
+            await refuse_own_facts(work, actor, await self._steps.scheme(work, row), row)
             await refuse_paying_twice(work, row)
 
     async def book_part(self, run_id: UUID, calculation: UUID, part: int) -> int:
@@ -295,6 +297,9 @@ class SettlementRunService:
             remarks = list(view.remarks)
             if own is not None:
                 remarks += await remarks_on(work, await self._steps.scheme(work, own), own)
+            for each in view.calculations:
+                if each is not own:
+                    remarks += await noted_facts_in(work, await self._steps.scheme(work, each), each)
             if view.period.closed_at is None:
                 left = await left_unreconciled(work, self._connectors, view.period)
                 remarks += [left.text(view.period)] if left else []

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlmodel import Field
 
+from domain.settlement.scheme import DEEDS
 from storage.bulk import fetch
 from storage.locks import lock, lock_shared
 from storage.paging import Keys, Page, PageRequest
@@ -18,7 +19,6 @@ from storage.sales import PARTS
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
-DEEDS = ("visits", "reviews", "bookings")
 _LOCK = "payee-facts"
 
 

@@ -82,8 +82,8 @@ class PeriodOut(Shown):
 
 class RunShown(BaseModel):
     """A settlement with the calculations that it books: its own period's, and those of closed ones that changed.
-    remarks: what is odd about it, such as a role that nobody has, or days that are not reconciled, where it is
-    shown."""
+    remarks: what is odd about it, such as a role that nobody has, or days that are not reconciled, and who noted the
+    facts that count, where it is shown."""
 
     run: RunOut
     period: PeriodOut
@@ -142,7 +142,10 @@ async def show_settlement_run(settlement_id: UUID, actor: Looker, deps: Deps) ->
 
 @settlement_runs.post("/{settlement_id}/approve", summary="批准结算 · Approve a settlement")
 async def approve_settlement_run(settlement_id: UUID, wanted: VerdictIn, actor: Decider, deps: Deps) -> RunShown:
-    """提出结算的人不能批准；人数够了即记账。· Never who asked for it; with enough approvals it is booked."""
+    """提出结算的人、登记了其中到店、评价或考核分的人不能批准；人数够了即记账。
+
+    Never who asked for it, or noted visits, reviews or scores that count in it; with enough approvals it is booked.
+    """
     return _shown(await deps.settlements.decide(actor, settlement_id, approve=True, note=wanted.note))
 
 

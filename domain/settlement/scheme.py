@@ -50,7 +50,9 @@ BASES: Mapping[Base, str] = {
 MONEY_BASES: frozenset[Base] = frozenset({"paid", "kept", "fx-difference"})
 LINE_BASES: frozenset[Base] = frozenset({"paid", "kept", "quantity", "orders", "fx-difference"})
 """Those that come from order lines, and may be filtered."""
-DONE_BASES: frozenset[Base] = LINE_BASES | {"visits", "reviews", "bookings"}
+DEEDS: tuple[Base, ...] = ("visits", "reviews", "bookings")
+"""Those that are counted by facts of the same name, which add up."""
+DONE_BASES: frozenset[Base] = LINE_BASES | set(DEEDS)
 """Those of which each piece was sold or done on some day."""
 
 FIELDS_OF_LINES = frozenset({"category", "article", "bonded"})
@@ -124,6 +126,16 @@ class Component:
     cap: int | None = None
     rising: bool = False
 
+    @property
+    def deed(self) -> str | None:
+        """The name of the facts that add up to its base; None where it is of something else."""
+        return self.base if self.base in DEEDS else None
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The scores that it goes by."""
+        return tuple(each for each in (self.score, self.factor and self.factor.score) if each)
+
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
@@ -156,6 +168,16 @@ class Scheme:
     instalments: int = 1
     keep: int = 0
     active: bool = True
+
+    @property
+    def deeds(self) -> tuple[str, ...]:
+        """The names of the facts that add up to something it pays for."""
+        return tuple(dict.fromkeys(each.deed for each in self.components if each.deed is not None))
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The scores that anything of it goes by."""
+        return tuple(dict.fromkeys(score for each in self.components for score in each.scores))
 
     def is_for(self, start: date, end: date) -> bool:
         """Whether the whole of a period, its end not included, is settled by this version."""

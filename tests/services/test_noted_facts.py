@@ -1,0 +1,151 @@
+"""Who approves a settlement sees what was typed in for it, and has typed none of it."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from uuid import uuid4
+
+import pytest
+
+from domain.access import Role
+from domain.problems import AuthorizationProblem
+from services.noted_facts import FLOW
+from services.settlement_views import SettlementViews
+from storage.payee_facts import PayeeFact, PayeeFacts
+from storage.payees import Payees
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.services.test_calculations import MAY, QIAN, Office, office
+from tests.services.test_selling import an_order
+from tests.services.test_settlement_runs import HE, WU, Books
+
+__all__ = ["office"]
+ADA = an_actor("ada", Role.FINANCE)
+JUNE = date(2026, 6, 1)
+
+
+async def note(office: Office, by: str, name: str, amounts: Mapping[str, int], day: date = MAY) -> None:
+    async with UnitOfWork(office.database) as work:
+        rows = await Payees(work).rows(amounts)
+        facts = [PayeeFact(rows[code].id, name, day, amount, str(uuid4())) for code, amount in amounts.items()]
+        await PayeeFacts(work).add(facts, by)
+
+
+def of_facts(remarks: object) -> list[str]:
+    assert isinstance(remarks, list | tuple)
+    return [each.zh for each in remarks if "noted" in each.en and "given no score" not in each.en]
+
+
+async def test_a_run_tells_who_noted_how_much_since_its_period_was_booked(office: Office) -> None:
+    await office.told(an_order(channel="P1"))
+    books = Books(office)
+    await note(office, "qian", "visits", {"P1": 3, "P2": 1})
+    await note(office, "ada", "service", {"C1": 95, "C2": 95})
+    await note(office, f"{FLOW}stores/visits", "visits", {"P1": 1, "P2": 1, "P3": 1})
+    await note(office, "qian", "visits", {"P1": 9}, JUNE)
+    await note(office, "qian", "unheard-of", {"P1": 9})
+    told = (
+        "账期 2026-05-01 自上次记账以来登记了 7 条计入的到店、评价、预约或考核分："
+        "ada 2 条（service 2）；qian 2 条（visits 2）；流程 stores/visits 3 条（visits 3）"
+    )
+    preview = await SettlementViews(office.database).show(QIAN, await office.preview())
+    assert of_facts(preview.remarks) == [told]
+    view = await books.settled()
+    assert of_facts(view.remarks) == [told]
+    assert of_facts((await books.computed()).remarks) == [], "all of it was approved"
+    preview = await SettlementViews(office.database).show(QIAN, await office.preview())
+    assert of_facts(preview.remarks) == []
+
+
+async def test_who_does_not_take_part_is_not_told_of(office: Office) -> None:
+    await office.scheme("2.0.0", text=office_of_cities())
+    await note(office, "qian", "service", {"P1": 3})
+    assert of_facts((await Books(office).computed()).remarks) == []
+
+
+def office_of_cities() -> str:
+    return """
+scheme:
+  name: promoters
+  version: {version}
+  title: 城市
+  cycle: month
+  counts: paid
+  from: 2026-01-01
+  payees: {{ roles: [city] }}
+  earns:
+    - {{ name: service, title: 服务, of: score, score: service, each: '1.00' }}
+"""
+
+
+async def test_a_score_that_was_overwritten_is_told_with_both(office: Office) -> None:
+    books = Books(office)
+    await note(office, "qian", "service", {"C1": 70, "C2": 80})
+    await books.settled()
+    await note(office, "ada", "service", {"C1": 95}, MAY + timedelta(days=3))
+    await note(office, "ada", "service", {"C2": 80})
+    await note(office, "qian", "visits", {"P1": 1})
+    await note(office, "qian", "visits", {"P1": 2})
+    (noted, changed) = of_facts((await books.computed()).remarks)
+    assert "ada 2 条（service 2）；qian 2 条（visits 2）" in noted
+    assert changed == "账期 2026-05-01 的考核分被改登 1 次，以最后一次为准：C1 service 70 → 95（ada）"
+
+
+async def test_of_many_changed_scores_the_latest_are_named(office: Office) -> None:
+    for mark in range(10):
+        await note(office, "qian", "service", {"C1": mark})
+    changed = of_facts((await Books(office).computed()).remarks)[1]
+    assert "被改登 9 次" in changed
+    assert changed.endswith("C1 service 8 → 9（qian）、C1 service 7 → 8（qian）、C1 service 6 → 7（qian）、"
+                            "C1 service 5 → 6（qian）、C1 service 4 → 5（qian） 等")  # fmt: skip
+
+
+async def test_what_comes_after_the_closing_is_told_with_its_adjustment(office: Office) -> None:
+    books = Books(office)
+    office.clock.now = office.clock.now.replace(month=7)
+    await office.told(an_order(channel="P1"))
+    await books.closed()
+    await note(office, "ada", "visits", {"P1": 3})
+    (told,) = of_facts((await books.computed(JUNE)).remarks)
+    assert told.startswith("账期 2026-05-01")
+    assert told.endswith("ada 1 条（visits 1）")
+
+
+async def test_nobody_approves_what_they_noted(office: Office) -> None:
+    books = Books(office)
+    await note(office, "wu", "visits", {"P1": 3})
+    view = await books.computed()
+    with pytest.raises(AuthorizationProblem) as refused:
+        await books.runs.decide(WU, view.run.id, approve=True)
+    assert refused.value.problem.as_dict()["rule"] == "four-eyes"
+    assert "自己登记的到店、评价或考核分" in refused.value.text.zh
+    assert "one noted oneself" in refused.value.text.en
+    assert (await books.runs.show(QIAN, view.run.id)).approvals == []
+    await books.runs.decide(HE, view.run.id, approve=True)
+    await books.book(view.run.id)
+    await note(office, "qian", "visits", {"P2": 1})
+    again = await books.computed()
+    with pytest.raises(AuthorizationProblem):
+        await books.runs.decide(WU, again.run.id, approve=True)
+    assert (await books.runs.decide(WU, again.run.id, approve=False)).run.state == "refused"
+
+
+async def test_nobody_approves_what_they_noted_of_a_closed_period(office: Office) -> None:
+    books = Books(office)
+    office.clock.now = office.clock.now.replace(month=7)
+    await office.told(an_order(channel="P1"))
+    await books.closed()
+    await note(office, "wu", "visits", {"P1": 3})
+    view = await books.computed(JUNE)
+    with pytest.raises(AuthorizationProblem):
+        await books.runs.decide(WU, view.run.id, approve=True)
+    assert (await books.runs.decide(HE, view.run.id, approve=True)).run.state == "approved"
+
+
+async def test_who_noted_what_does_not_count_may_approve(office: Office) -> None:
+    books = Books(office)
+    await note(office, "wu", "visits", {"P1": 3}, JUNE)
+    await note(office, "wu", "unheard-of", {"P1": 3})
+    await note(office, f"{FLOW}stores/wu", "visits", {"P1": 3})
+    view = await books.computed()
+    await note(office, "wu", "visits", {"P1": 3})
+    assert (await books.runs.decide(WU, view.run.id, approve=True)).run.state == "approved", "that came later"
