@@ -23,6 +23,7 @@ from activities.goods import goods_activities
 from activities.lookups import LookupActivities
 from activities.messages import message_activities
 from activities.orders import order_activities
+from activities.payees import payee_activities
 from activities.payouts import PayoutActivities
 from activities.platforms import platform_activities
 from activities.pulls import PullActivities
@@ -156,6 +157,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
             *goods_activities(binder, application.goods),
             *order_activities(binder, application.orders),
             *break_activities(binder, application.breaks),
+            *payee_activities(binder, application.flow_facts),
             *coupon_activities(binder, application.coupons),
             *customer_activities(binder, application.customer_facts, application.customer_tags),
         ],

@@ -19,6 +19,7 @@ from services.breaks import BreakService
 from services.calculations import CalculationSteps
 from services.connections import Connections
 from services.exchange_rates import ExchangeRateService
+from services.flow_facts import FlowFacts
 from services.orchestrator import Orchestrator
 from services.payee_accounts import PayeeAccounts
 from services.payee_statements import PayeeStatements
@@ -73,6 +74,10 @@ class SettlementServices:
     @cached_property
     def payees(self) -> PayeeRegister:
         return PayeeRegister(self.database, self.attribution_book)
+
+    @cached_property
+    def flow_facts(self) -> FlowFacts:
+        return FlowFacts(self.database)
 
     @cached_property
     def sale_corrections(self) -> SaleCorrectionService:

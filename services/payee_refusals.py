@@ -1,8 +1,9 @@
 """What is refused of what people say about payees, and why."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from domain.dsl.findings import did_you_mean, listed
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.attribution import Key
 from domain.settlement.exact import WEIGHT
@@ -80,6 +81,14 @@ def elsewhere(code: str) -> AuthorizationProblem:
     """That a payee belongs to a unit which the person does not see."""
     return AuthorizationProblem(
         Text(f"收款人 {code} 的组织不在您的数据范围内", f"The unit of the payee {code} is not within your data scope")
+    )
+
+
+def unknown_fact(name: str, known: Collection[str]) -> Text:
+    """That no scheme goes by facts of a name."""
+    near, there = did_you_mean(name, known), listed(sorted(known))
+    return Text(
+        f"没有方案用到“{name}”。{near.zh}可用：{there}", f"No scheme goes by “{name}”.{near.en} There are: {there}"
     )
 
 

@@ -207,6 +207,12 @@ class Runs(Repository):
         found = await self.session.scalars(select(RunRow).where(col(RunRow.id).in_(run_ids)))
         return {row.id: row for row in found}
 
+    async def flow_of(self, run_id: str) -> str | None:
+        """The namespace and name of a run's flow."""
+        statement = select(col(RunRow.namespace), col(RunRow.name)).where(col(RunRow.id) == run_id)
+        row = (await self.session.execute(statement)).first()
+        return f"{row.namespace}/{row.name}" if row is not None else None
+
     async def find(self, run_id: str, scope: Scope, *, for_update: bool = False) -> RunRow | None:
         """The run, if there is one within the scope."""
         statement = select(RunRow).where(RunRow.id == run_id, visible(RunRow, scope))

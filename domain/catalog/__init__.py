@@ -13,6 +13,7 @@ from domain.catalog.jd import JD_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
 from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS
 from domain.catalog.orders import ORDER_CALLS
+from domain.catalog.payees import PAYEE_CALLS
 from domain.catalog.pinduoduo import PINDUODUO_CALLS
 from domain.catalog.taobao import TAOBAO_CALLS
 from domain.catalog.web import WEB_CALLS
@@ -30,6 +31,7 @@ CATALOG = Catalog(
         *ORDER_CALLS,
         *COUPON_CALLS,
         *BREAK_CALLS,
+        *PAYEE_CALLS,
         *WECOM_CALLS,
         *YOUZAN_CALLS,
         *TAOBAO_CALLS,

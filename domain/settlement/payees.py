@@ -16,6 +16,7 @@ from domain.settlement.scheme import Cycle
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s/?#%]+$")]
 Unmasked = Annotated[str, Field(pattern=r"^[^*]*$")]
 RoleName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")]
+LARGEST_FACT = 1_000_000_000
 KeyKind = Literal["channel", "influencer", "shop", "unit"]
 """What a sale is known to be somebody's by: a channel code, an influencer's id, a shop, a store."""
 _KINDS: Mapping[str, Kind] = {"real_name": "name", "bank_account": "bank_card"}
@@ -114,7 +115,7 @@ class NewFact(BaseModel):
     code: Code
     name: RoleName
     day: Day
-    amount: int = Field(ge=-1_000_000_000, le=1_000_000_000)
+    amount: int = Field(ge=-LARGEST_FACT, le=LARGEST_FACT)
     key: str = Field(min_length=1, max_length=200)
 
 
