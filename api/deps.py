@@ -29,6 +29,7 @@ from services.erasure import ErasureService
 from services.events import EventService
 from services.exchange_rates import ExchangeRateService
 from services.export import ExportService
+from services.fact_imports import FactImports
 from services.failed_lookups import FailedLookupService
 from services.grade_previews import GradePreviews
 from services.human_tasks import HumanTaskService
@@ -115,6 +116,7 @@ class ApiDependencies:
     stream_readings: StreamReadings
     imports: Imports
     payees: PayeeRegister
+    fact_imports: FactImports
     sale_corrections: SaleCorrectionService
     exchange_rates: ExchangeRateService
     settlements: SettlementService

@@ -57,6 +57,7 @@ _BOUNDS: tuple[tuple[str, Bounds], ...] = (
     ("/api/v1/definitions", Bounds(4 * MEGABYTE, 60.0)),
     ("/api/v1/imports", Bounds(32 * MEGABYTE, 120.0)),
     ("/api/v1/settlement/bank-files", Bounds(32 * MEGABYTE, 120.0)),
+    ("/api/v1/settlement/facts/import", Bounds(32 * MEGABYTE, 120.0)),
     ("/api/v1/settlement/bills", Bounds(32 * MEGABYTE, 120.0)),
     ("/api/v1/audit/verification", Bounds(answer_s=600.0)),
     *((f"/api/v1/settlement/{path}", Bounds(answer_s=600.0)) for path in ("reports", "statements", "tie-out")),

@@ -103,6 +103,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         stream_readings=application.stream_readings,
         imports=application.imports,
         payees=application.payees,
+        fact_imports=application.fact_imports,
         sale_corrections=application.sale_corrections,
         exchange_rates=application.exchange_rates,
         settlements=application.settlements,

@@ -5,6 +5,7 @@ import typer
 from commands.bank_payouts import bank_answer, bank_check, bank_file
 from commands.bill_terms import bill_terms, confirm_terms
 from commands.bills import confirm_bill, list_bills, withdraw_bill
+from commands.facts import import_facts
 from commands.payouts import (
     approve_payouts,
     call_off_payouts,
@@ -38,6 +39,7 @@ settle.command("approve-correction")(approve_correction)
 settle.command("rate")(note_rate)
 # A count below nothing is no option.
 settle.command("fact", context_settings={"ignore_unknown_options": True})(note_fact)
+settle.command("import-facts")(import_facts)
 settle.command("preview")(preview)
 settle.command("what-if")(what_if)
 settle.command("repeat")(repeat_calculation)

@@ -19,6 +19,7 @@ from services.breaks import BreakService
 from services.calculations import CalculationSteps
 from services.connections import Connections
 from services.exchange_rates import ExchangeRateService
+from services.fact_imports import FactImports
 from services.flow_facts import FlowFacts
 from services.orchestrator import Orchestrator
 from services.payee_accounts import PayeeAccounts
@@ -74,6 +75,10 @@ class SettlementServices:
     @cached_property
     def payees(self) -> PayeeRegister:
         return PayeeRegister(self.database, self.attribution_book)
+
+    @cached_property
+    def fact_imports(self) -> FactImports:
+        return FactImports(self.database)
 
     @cached_property
     def flow_facts(self) -> FlowFacts:

@@ -103,8 +103,12 @@ class PayeeFacts(Repository):
 
     async def contradicted(self, facts: Sequence[PayeeFact]) -> Contradicted | None:
         """The first of the facts that says something else than was noted of this payee, name and key."""
+        return next(iter(await self.contradictions(facts)), None)
+
+    async def contradictions(self, facts: Sequence[PayeeFact]) -> Sequence[Contradicted]:
+        """Each of the facts that does, in order."""
         rows = await fetch(self.work, _CONTRADICTED, _columns(facts)) if facts else []
-        return next((Contradicted(*row) for row in rows), None)
+        return [Contradicted(*row) for row in rows]
 
     async def watermark(self) -> int:
         """The number of the last fact; nobody adds one until this unit of work ends."""
@@ -138,7 +142,7 @@ _CONTRADICTED = """
     ) WITH ORDINALITY AS told (payee, name, day, amount, key, place)
     JOIN payee_facts noted USING (payee, name, key)
     WHERE (noted.day, noted.amount) <> (told.day, told.amount)
-    ORDER BY told.place LIMIT 1
+    ORDER BY told.place
 """
 _ADD = """
     INSERT INTO payee_facts (payee, name, day, amount, key, noted_at, noted_by)

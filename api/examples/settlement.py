@@ -308,6 +308,22 @@ RESPONSES: dict[str, Any] = {
     },
     "put_payees": {"new": 1, "changed": 0, "unchanged": 0},
     "note_facts": {"new": 1},
+    "import_facts": {
+        "rows": 310,
+        "refused": 1,
+        "new": 0,
+        "known": 0,
+        "stored": False,
+        "digest": "sha256:93e2c5b8d04f615f0c4b7d1e9a2c8834b6f1d05f0c4b7d1e9a2c8834b6f1d07a",
+        "errors": [
+            {
+                "line": 17,
+                "column": "编号",
+                "reason": {"zh": "没有这位收款人，或不在您的数据范围内", "en": "no such payee within your data scope"},
+            }
+        ],
+        "more_errors": 0,
+    },
     "list_payees": {"items": [_PAYEE], "next_cursor": None},
     "show_payee": {
         "payee": _PAYEE,

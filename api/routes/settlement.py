@@ -1,5 +1,7 @@
 """What settlement is made of: payees, whose an order is, disputes about it, exchange rates."""
 
+import io
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -8,12 +10,16 @@ from fastapi import Path, Request, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.auth import requires
+from api.bodies import require_media_type
 from api.deps import Deps
 from api.masking import UnmaskPayeesFor, disclose
 from api.paging import PageOf, Paging, Word
+from api.routes.definitions import Sentence
+from api.routes.imports import MOST_ERRORS, DryRun, RowErrorOut
 from api.routing import router
 from domain.access import Actor, Permission
 from domain.canonical import LONGEST_ORDER_ID
+from domain.imports import RowError
 from domain.organisation import Slug
 from domain.problems import NotFoundProblem, Text
 from domain.settlement.days import Day
@@ -34,6 +40,15 @@ PayeeCode = Annotated[Code, Path(examples=["P-0137"])]
 OrderNumber = Annotated[str, Path(max_length=LONGEST_ORDER_ID)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 _MOST = 1_000
+CSV, XLSX = "text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_FACTS = "编号,事项,日期,数值\r\nP-0137,visits,2026-11-11,37\r\n"
+_FACT_TABLE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {CSV: {**_FILE, "example": _FACTS}, XLSX: {**_FILE, "example": "(xlsx)"}},
+    }
+}
 
 
 class _In(BaseModel):
@@ -80,6 +95,20 @@ class FactsOut(BaseModel):
     """How many were not noted before."""
 
     new: int
+
+
+class FactImportOut(BaseModel):
+    """What became of a table. rows: read; refused: that are wrong, and while there are any nothing is stored; new and
+    known: facts noted now, or before; stored: whether it was taken over; more_errors: how many are not listed."""
+
+    rows: int
+    refused: int
+    new: int
+    known: int
+    stored: bool
+    digest: str
+    errors: list[RowErrorOut]
+    more_errors: int
 
 
 class PayeeTermsOut(_Out):
@@ -265,6 +294,31 @@ async def note_facts(wanted: FactsIn, actor: Keeper, deps: Deps) -> FactsOut:
     ones; of a score the last one counts.
     """
     return FactsOut(new=await deps.payees.note_facts(actor, wanted.facts))
+
+
+@settlement.post("/facts/import", openapi_extra=_FACT_TABLE, summary="从表格登记事实 · Import facts")
+async def import_facts(request: Request, actor: Keeper, deps: Deps, dry_run: DryRun = False) -> FactImportOut:
+    """请求体为 CSV 或 XLSX：编号、事项、日期、数值，可加 key（默认编号/日期）；最多 30 万行、32 MB。有一行不对就
+    什么都不登记，逐行说明；同一份再导入什么也不变。
+
+    A CSV or XLSX as the body: payee, fact, day, value, and `key` where it is not to be payee and day. At most 300,000
+    rows and 32 MB. Nothing is noted while a row is wrong, and each is told; the same table again changes nothing.
+    """
+    require_media_type(request, (CSV, XLSX, "application/octet-stream"))
+    errors: list[RowErrorOut] = []
+    more = 0
+
+    def keep(error: RowError) -> None:
+        nonlocal more
+        if len(errors) < MOST_ERRORS:
+            reason = Sentence(**error.reason.as_dict())
+            errors.append(RowErrorOut(line=error.line, column=error.column, reason=reason))
+        else:
+            more += 1
+
+    body = io.BytesIO(await request.body())
+    found = await deps.fact_imports.run(actor, body, "", keep, dry_run=dry_run)
+    return FactImportOut(**asdict(found), errors=errors, more_errors=more)
 
 
 @settlement.get("/orders/{platform}/{slug}/{order_id}", summary="订单归属 · Whose an order is")

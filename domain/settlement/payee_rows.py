@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from domain.dsl.findings import did_you_mean
 from domain.imports import Row, RowError, Table
 from domain.imports.cells import cell_value
+from domain.imports.titles import places_of
 from domain.organisation import HEADQUARTERS
-from domain.problems import Text, ValidationProblem
+from domain.problems import Text
 from domain.settlement.payees import KeyChange, KeyKind, NewPayee, UplineChange
 from domain.validation_texts import explain
 
@@ -62,7 +62,7 @@ def read_payees(table: Table, today: date) -> Iterator[PayeeLine | list[RowError
 
     :raises ValidationProblem: a needed column is missing, or one is unknown.
     """
-    places = _places(table.columns)
+    places = places_of(table.columns, _TITLES, _NEEDED)
     lines: dict[str, int] = {}
     for row in table.rows:
         if row.fault is not None:
@@ -73,27 +73,6 @@ def read_payees(table: Table, today: date) -> Iterator[PayeeLine | list[RowError
                 text = Text(f"与第 {first} 行是同一编号", f"the same code as in line {first}")
                 found = [RowError(row.line, table.columns[places["code"]], text)]
             yield found
-
-
-def _places(columns: tuple[str, ...]) -> dict[str, int]:
-    known = {title: field for field, titles in _TITLES.items() for title in titles}
-    found: dict[str, int] = {}
-    for place, title in enumerate(columns):
-        field = known.get(title.strip().lower())
-        if field is None:
-            near = did_you_mean(title, known)
-            zh, en = "、".join(each[0] for each in _TITLES.values()), ", ".join(each[-1] for each in _TITLES.values())
-            raise ValidationProblem(
-                Text(
-                    f"不认识“{title}”这一列。{near.zh}可用：{zh}",
-                    f"There is no column “{title}”.{near.en} There are: {en}",
-                )
-            )
-        found[field] = place
-    if missing := [field for field in _NEEDED if field not in found]:
-        zh, en = "、".join(_TITLES[field][0] for field in missing), ", ".join(missing)
-        raise ValidationProblem(Text(f"缺少列：{zh}", f"Missing columns: {en}"))
-    return found
 
 
 def _read(row: Row, places: Mapping[str, int], columns: tuple[str, ...], today: date) -> PayeeLine | list[RowError]:

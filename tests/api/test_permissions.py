@@ -181,6 +181,7 @@ NEEDS = {
     "GET /api/v1/settlement/statements/{code}.pdf": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/statements.zip": {_P.SETTLEMENTS_READ},
     "POST /api/v1/settlement/facts": {_P.PAYEES_MANAGE},
+    "POST /api/v1/settlement/facts/import": {_P.PAYEES_MANAGE},
     "PUT /api/v1/settlement/rates": {_P.SETTLEMENTS_RUN},
     "GET /api/v1/settlement/rates/{currency}/{day}": {_P.SETTLEMENTS_READ},
     "POST /api/v1/accounts": {_P.ACCOUNTS_MANAGE},

@@ -141,3 +141,25 @@ async def test_a_period_with_orders_that_have_no_sales_is_settled_when_that_is_s
     assert (await house.say("finance", "POST", path, json={**wanted, "leave_out": True})).status_code == 202
     (entry,) = (await house.get("auditor", "/api/v1/audit", params={"action": "settlement.run"})).json()["items"]
     assert entry["detail"]["left_out"] == {"no-rate": 1}
+
+
+async def test_a_table_of_facts_is_taken_over_as_a_whole_by_finance(house: House) -> None:
+    await put(house, {**LI, "code": "F-1"})
+
+    async def send(*rows: str, who: str = "finance", kind: str = "text/csv", query: str = "") -> Any:
+        table = "\n".join(("编号,事项,日期,数值", *rows)).encode()
+        path = f"{SETTLEMENT}/facts/import{query}"
+        return await house.say(who, "POST", path, content=table, headers={"content-type": kind})
+
+    good = "F-1,visits,2026-05-01,3"
+    checked = (await send(good, query="?dry_run=true")).json()
+    assert (checked["rows"], checked["new"], checked["stored"]) == (1, 0, False)
+    wrong = (await send(good, "F-99,visits,2026-05-01,3")).json()
+    assert (wrong["new"], wrong["stored"], wrong["refused"]) == (0, False, 1)
+    assert [(each["line"], each["column"]) for each in wrong["errors"]] == [(3, "编号")]
+    assert {"zh", "en"} == set(wrong["errors"][0]["reason"])
+    assert (await send(good)).json()["new"] == 1
+    again = (await send(good)).json()
+    assert (again["new"], again["known"], again["stored"]) == (0, 1, True)
+    assert (await send(good, who="approver")).status_code == 403
+    assert (await send(good, kind="application/json")).status_code == 415
