@@ -355,7 +355,7 @@ async def _known(
             if component.deed is not None:
                 start, end = component.days or (row.start, row.end)
                 start, end = max(start, row.start), min(end, row.end)
-                for payee, counts in (await facts.of_part(part, start, end, upto)).items():
+                for payee, counts in (await facts.of_part(part, start, end, upto, component.deed)).items():
                     if payee in members and component.deed in counts:
                         bases[payee][component.name] = counts[component.deed] * WEIGHT
     return {

@@ -20,6 +20,7 @@ _ASKED_FOR = """
     CROSS JOIN LATERAL (
         SELECT jsonb_path_query(d.properties, '$.earns[*].score')
         UNION ALL SELECT jsonb_path_query(d.properties, '$.earns[*].factor.score')
+        UNION ALL SELECT jsonb_path_query(d.properties, '$.earns[*].count')
     ) AS told (name)
     WHERE d.kind = 'scheme' AND jsonb_typeof(told.name) = 'string'
 """

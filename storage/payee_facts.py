@@ -1,7 +1,7 @@
 """What payees did beside selling, and what marks they were given: only ever added to.
 
-Deeds (`visits`, `reviews`, `bookings`) add up; a count below nothing takes one back. Of scores, whatever else they are
-called, the one that was noted last counts.
+Deeds (`visits`, `reviews`, `bookings`, and what a scheme counts besides) add up; a count below nothing takes one back.
+Of scores, whatever else they are called, the one that was noted last counts. Which of both a name is, its scheme says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -115,9 +115,13 @@ class PayeeFacts(Repository):
         await lock(self.work, _LOCK)
         return int(await self.session.scalar(text("SELECT coalesce(max(seq), 0) FROM payee_facts")) or 0)
 
-    async def of_part(self, part: int, start: date, end: date, upto: int) -> Mapping[int, Mapping[str, int]]:
-        """What payees of a part did and were given on days `[start, end)`, by payee and name."""
-        values = {"start": start, "end": end, "upto": upto, "deeds": list(DEEDS), "part": part, "parts": PARTS}
+    async def of_part(
+        self, part: int, start: date, end: date, upto: int, counted: str | None = None
+    ) -> Mapping[int, Mapping[str, int]]:
+        """What payees of a part did and were given on days `[start, end)`, by payee and name. counted: what adds up
+        beside visits, reviews and bookings."""
+        deeds = [*DEEDS, *([counted] if counted is not None else [])]
+        values = {"start": start, "end": end, "upto": upto, "deeds": deeds, "part": part, "parts": PARTS}
         found: dict[int, dict[str, int]] = {}
         for payee, name, amount in await fetch(self.work, _SUMS, values):
             found.setdefault(payee, {})[name] = amount
@@ -126,7 +130,7 @@ class PayeeFacts(Repository):
     async def behind(self, facts: FactsBehind, page: PageRequest) -> Page[CountedFact]:
         """The facts one by one, in the order in which they were noted."""
         (after,) = _BEHIND_IN_ORDER.values_of(page)
-        values = {**facts._asdict(), "adding_up": list(DEEDS), "after": after or 0, "limit": page.size + 1}
+        values = {**facts._asdict(), "adding_up": [*DEEDS, *facts.deeds], "after": after or 0, "limit": page.size + 1}
         found = [CountedFact(*row) for row in await fetch(self.work, _BEHIND, values)]
         return _BEHIND_IN_ORDER.page_of(found, page, lambda each: (each.seq,))
 

@@ -30,6 +30,7 @@ from domain.settlement.recruiting import REFUSAL, is_recruiting, refuse_recruiti
 from domain.settlement.scalars import NAME, read_amount, read_count, read_day, read_rate, read_times
 from domain.settlement.scheme import (
     BASES,
+    DEEDS,
     DONE_BASES,
     LINE_BASES,
     Base,
@@ -45,6 +46,7 @@ _KEYS = (
     "title",
     "of",
     "score",
+    "count",
     "level",
     "where",
     "weights",
@@ -62,6 +64,10 @@ _KEYS = (
 # What a formula is read with whose base is wrong, so that both are told at once.
 _STAND_INS: Mapping[str, Base] = {"rate": "kept", "each": "orders"}
 _OF_LINES_ONLY = ("where", "weights", "grain", "level")
+_WHICH: Mapping[str, Text] = {
+    "score": Text("还要写 score：哪一项考核分，例如 after-sale", "Say which score: `score: after-sale`"),
+    "count": Text("还要写 count：累计哪一项，例如 openings", "Say what is counted: `count: openings`"),
+}
 _GRAINS: tuple[Grain, ...] = ("payee", "line")
 MOST_WEIGHTS = 20
 
@@ -104,7 +110,7 @@ class _Reader:
     def override(self) -> Component | None:
         """A share of what the downline earned."""
         place = self._at("overrides")
-        self._refuse(("of", "score", *_OF_LINES_ONLY, "days", *FORMULA_WORDS), "overrides")
+        self._refuse(("of", "score", "count", *_OF_LINES_ONLY, "days", *FORMULA_WORDS), "overrides")
         data = self._data["overrides"]
         if not isinstance(data, Mapping):
             example = "overrides: { of: sales, levels: ['10%', '5%'] }"
@@ -202,7 +208,8 @@ class _Reader:
             base=base,
             formula=formula,
             override=override,
-            score=self._score(base),
+            score=self._fact("score", base),
+            counted=self._fact("count", base),
             level=self._level(),
             tests=tests,
             weightings=weightings,
@@ -247,14 +254,17 @@ class _Reader:
                 self._error("unknown-base", self._at("of") if "of" in self._data else self._pointer, text)
         return found
 
-    def _score(self, base: Base | None) -> str | None:
-        score = self._data.get("score")
-        if base == "score" and (not isinstance(score, str) or NAME.fullmatch(score) is None):
-            text = Text("还要写 score：哪一项考核分，例如 after-sale", "Say which score: `score: after-sale`")
-            self._error("bad-score", self._at("score") if "score" in self._data else self._pointer, text)
-        elif base != "score" and score is not None:
-            self._refuse(("score",), str(base))
-        return str(score) if score is not None else None
+    def _fact(self, key: str, base: Base | None) -> str | None:
+        """The name of the facts that a base of the same word is of."""
+        name = self._data.get(key)
+        if base == key and (not isinstance(name, str) or NAME.fullmatch(name) is None):
+            self._error(f"bad-{key}", self._at(key) if key in self._data else self._pointer, _WHICH[key])
+        elif base == key == "count" and name in DEEDS:
+            text = Text(f"{name} 直接写 of: {name}", f"Write `of: {name}`")
+            self._error("bad-count", self._at(key), text)
+        elif base != key and name is not None:
+            self._refuse((key,), str(base))
+        return str(name) if name is not None else None
 
     def _level(self) -> int:
         if "level" not in self._data:

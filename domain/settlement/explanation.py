@@ -26,6 +26,7 @@ _BASE_WORDS = {
     "visits": "visits",
     "reviews": "reviews",
     "bookings": "bookings",
+    "count": "the count of",
     "score": "the score",
     "period": "each period",
 }
@@ -112,8 +113,9 @@ def _rule(scheme: Scheme, component: Component) -> Text:
 
 def _base(component: Component) -> Text:
     base = str(component.base)
-    name = f"{BASES[component.base] if component.base else ''}{f' {component.score}' if component.score else ''}"
-    english = f"{_BASE_WORDS.get(base, base)}{f' {component.score}' if component.score else ''}"
+    of = component.score or component.counted
+    name = f"{BASES[component.base] if component.base else ''}{f' {of}' if of else ''}"
+    english = f"{_BASE_WORDS.get(base, base)}{f' {of}' if of else ''}"
     if component.level:
         return Text(f"下 {component.level} 级的{name}", f"{english} of level {component.level} below")
     return Text(name, english)

@@ -105,7 +105,8 @@ class KeyChange(BaseModel):
 
 class NewFact(BaseModel):
     """What a payee did or was given on a Shanghai day: `visits`, `reviews` and `bookings` are counts that add up, less
-    than nothing to take some back; any other name is a score, of which the last one counts.
+    than nothing to take some back; so do those that a scheme counts (`of: count`); any other name is a score, of
+    which the last one counts.
 
     key: names the fact among those of its payee and name; told again, it is noted once.
     """

@@ -25,6 +25,7 @@ Base = Literal[
     "visits",
     "reviews",
     "bookings",
+    "count",
     "score",
     "period",
 ]
@@ -32,7 +33,8 @@ Base = Literal[
 
 paid: what buyers paid for the lines; kept: that, less what went back; quantity: pieces kept; orders: deals;
 fx-difference: what lines in another currency are worth more at the rate of settlement than at that of the order, less
-than nothing too; visits, reviews, bookings: counted as they happen; score: a mark that somebody gave for the period;
+than nothing too; visits, reviews, bookings: counted as they happen; count: as those, of
+facts of any name that the scheme says; score: a mark that somebody gave for the period;
 period: nothing, there is one of it.
 """
 BASES: Mapping[Base, str] = {
@@ -44,6 +46,7 @@ BASES: Mapping[Base, str] = {
     "visits": "到店数",
     "reviews": "评价数",
     "bookings": "预约数",
+    "count": "累计数",
     "score": "考核分",
     "period": "每期",
 }
@@ -52,7 +55,7 @@ LINE_BASES: frozenset[Base] = frozenset({"paid", "kept", "quantity", "orders", "
 """Those that come from order lines, and may be filtered."""
 DEEDS: tuple[Base, ...] = ("visits", "reviews", "bookings")
 """Those that are counted by facts of the same name, which add up."""
-DONE_BASES: frozenset[Base] = LINE_BASES | set(DEEDS)
+DONE_BASES: frozenset[Base] = LINE_BASES | set(DEEDS) | {"count"}
 """Those of which each piece was sold or done on some day."""
 
 FIELDS_OF_LINES = frozenset({"category", "article", "bonded"})
@@ -102,10 +105,10 @@ class Factor:
 class Component:
     """One way of earning.
 
-    level: whose sales: 0 the payee's own, 1 those of whom they brought in, and so on. grain: what is rounded, the whole
-    base or each line. deducts: it is taken off instead. roles: who earns by it; empty for every payee of the scheme.
-    days: orders paid and deeds done within these only, the last not included. rising: more of it was promised never to
-    earn less.
+    counted: the name of the facts that add up to a `count`. level: whose sales: 0 the payee's own, 1 those of whom they
+    brought in, and so on. grain: what is rounded, the whole base or each line. deducts: it is taken off instead. roles:
+    who earns by it; empty for every payee of the scheme. days: orders paid and deeds done within these only, the last
+    not included. rising: more of it was promised never to earn less.
     """
 
     name: str
@@ -114,6 +117,7 @@ class Component:
     formula: Formula | None
     override: Override | None = None
     score: str | None = None
+    counted: str | None = None
     level: int = 0
     tests: tuple[LineTest, ...] = ()
     weightings: tuple[Weighting, ...] = ()
@@ -129,7 +133,7 @@ class Component:
     @property
     def deed(self) -> str | None:
         """The name of the facts that add up to its base; None where it is of something else."""
-        return self.base if self.base in DEEDS else None
+        return self.base if self.base in DEEDS else self.counted
 
     @property
     def scores(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from tests.oracle.books import Books, Noted, Order, Person, Term
 
 Cents = dict[tuple[str, str], int]
 """By payee and component."""
-_DEEDS = ("visits", "reviews", "bookings")
+_DEEDS = ("visits", "reviews", "bookings", "count")
 
 
 class Line(NamedTuple):
@@ -172,7 +172,7 @@ class _Recomputation:
             return Decimal(
                 sum(
                     each.amount
-                    for each in self._noted(code, of)
+                    for each in self._noted(code, component["count"] if of == "count" else of)
                     if "days" not in component or component["days"]["from"] <= each.day < component["days"]["until"]
                 )
             )

@@ -13,7 +13,10 @@ from tests.oracle.books import Cycle
 MONTH = date(2026, 11, 1)
 """November: the festival's days of the schemes that come along are in it."""
 _SHIPPED = Path("definitions/schemes")
-_MONEY, _COUNTS = ("paid", "kept", "fx-difference"), ("quantity", "orders", "visits", "reviews", "bookings", "score")
+_MONEY, _COUNTS = (
+    ("paid", "kept", "fx-difference"),
+    ("quantity", "orders", "visits", "reviews", "bookings", "count", "score"),
+)
 _LINES = ("paid", "kept", "quantity", "orders", "fx-difference")
 _MONEY_TIERS = [
     {"from": "0.00", "rate": "5%"},
@@ -120,7 +123,9 @@ def _by_the_rest() -> Iterator[Shape]:
     tiered = _of("quantity", weights=weights, tiers={"graduated": _COUNT_TIERS})
     packed = _of("orders", weights=weights, package={"size": 3, "price": "9.00"})
     yield _shape("weights", [*weighted, tiered, packed])
-    yield _shape("days", [_of(base, days=days, **hows[base]) for base in (*_LINES, "visits", "reviews", "bookings")])
+    yield _shape(
+        "days", [_of(base, days=days, **hows[base]) for base in (*_LINES, "visits", "reviews", "bookings", "count")]
+    )
     yield _shape("factor", [_of(base, factor=_FACTOR, **hows[base]) for base in (*_LINES, "visits", "score")])
     bounds = {"floor": "3.00", "cap": "45.67"}
     yield _shape("floor and cap of each", [_of(base, **bounds, **hows[base]) for base in (*_MONEY, *_COUNTS)])
@@ -197,7 +202,8 @@ def _shipped() -> Iterator[Shape]:
 
 
 def _of(base: str, **more: Any) -> dict[str, Any]:
-    return {"of": base, **({"score": "quality"} if base == "score" else {}), **more}
+    named = {"score": {"score": "quality"}, "count": {"count": "openings"}}
+    return {"of": base, **named.get(base, {}), **more}
 
 
 def _shape(name: str, earns: Sequence[Mapping[str, Any]], *, days: Sequence[date] = (MONTH,), **more: Any) -> Shape:

@@ -149,3 +149,38 @@ async def test_who_noted_what_does_not_count_may_approve(office: Office) -> None
     view = await books.computed()
     await note(office, "wu", "visits", {"P1": 3})
     assert (await books.runs.decide(WU, view.run.id, approve=True)).run.state == "approved", "that came later"
+
+
+COUNTING = """
+scheme:
+  name: promoters
+  version: {version}
+  title: 团长
+  cycle: month
+  counts: paid
+  from: 2026-01-01
+  payees: {{ roles: [promoter] }}
+  earns:
+    - {{ name: openings, title: 开团, of: count, count: openings, each: '2.00' }}
+    - name: festival
+      title: 节日开团
+      of: count
+      count: openings
+      days: {{ from: 2026-05-10, until: 2026-05-12 }}
+      each: '1.00'
+    - {{ name: mark, title: 最后一次, of: score, score: openings, each: '0.01' }}
+"""
+
+
+async def test_what_a_scheme_counts_adds_up_where_a_score_is_the_last_one(office: Office) -> None:
+    await office.scheme("2.0.0", text=COUNTING)
+    for day, amount in ((1, 3), (10, 2), (11, 4), (12, 5), (31, -1)):
+        await note(office, "qian", "openings", {"P1": amount}, date(2026, 5, day))
+    await note(office, "qian", "openings", {"P1": 50}, JUNE)
+    calculation = await office.preview()
+    assert (await office.earned(calculation))["P1"] == {"openings": 2_600, "festival": 600, "mark": -1}
+    explained = await SettlementViews(office.database).explain(QIAN, calculation, "P1")
+    counted = {each.component: [fact.counts for fact in each.facts] for each in explained.earnings}
+    assert counted == {"openings": [True] * 5, "festival": [True] * 2, "mark": [False] * 4 + [True]}
+    (noted, *_) = of_facts((await SettlementViews(office.database).show(QIAN, calculation)).remarks)
+    assert "qian 5 条（openings 5）" in noted

@@ -96,6 +96,14 @@ def test_everything_that_a_scheme_may_say() -> None:
         ),
         ("- {name: a, of: visits, where: {first: true}, each: '5.00'}", ("out-of-place", "/earns/0/where")),
         ("- {name: a, of: score, each: '5.00'}", ("bad-score", "/earns/0")),
+        ("- {name: a, of: count, each: '5.00'}", ("bad-count", "/earns/0")),
+        ("- {name: a, of: count, count: Group buys, each: '5.00'}", ("bad-count", "/earns/0/count")),
+        ("- {name: a, of: count, count: visits, each: '5.00'}", ("bad-count", "/earns/0/count")),
+        ("- {name: a, of: visits, count: openings, each: '5.00'}", ("out-of-place", "/earns/0/count")),
+        (
+            "- {name: a, of: count, count: openings, where: {first: true}, each: '5.00'}",
+            ("out-of-place", "/earns/0/where"),
+        ),
         (
             "- {name: a, of: kept, rate: '5%', floor: '9.00', cap: '8.00'}",
             ("floor-above-cap", "/earns/0/floor"),
@@ -174,7 +182,11 @@ def test_a_mistake_of_the_scheme_itself(head: str, wanted: tuple[str, str]) -> N
 
 @pytest.mark.parametrize("base", BASES)
 def test_days_are_refused_where_nothing_has_a_day(base: Base) -> None:
-    how = {"score": "score: care, each: '5.00'", "period": "fixed: '5.00'"}.get(base)
+    how = {
+        "score": "score: care, each: '5.00'",
+        "count": "count: openings, each: '5.00'",
+        "period": "fixed: '5.00'",
+    }.get(base)
     how = how or ("rate: '5%'" if base in MONEY_BASES else "each: '5.00'")
     found = mistakes(f"- {{name: a, of: {base}, {how}, days: {{from: 2026-11-01, until: 2026-11-12}}}}")
     assert found == ([("out-of-place", "/earns/0/days")] if base in ("score", "period") else [])
@@ -293,6 +305,7 @@ def test_a_share_of_what_is_promised_to_rise_may_be_promised_too() -> None:
         ("{name: a, title: 发展下线, fixed: '100.00'}", "/title"),
         ("{name: a, of: kept, rate: '5%', factor: {score: referrals, steps: [{from: 0, times: 1}]}}", "/factor/score"),
         ("{name: a, of: invites, each: '50.00'}", "/of"),
+        ("{name: a, of: count, count: recruits, each: '50.00'}", "/count"),
     ],
 )
 def test_recruiting_is_not_paid_by_whatever_name(component: str, place: str) -> None:
@@ -303,6 +316,7 @@ def test_what_recruits_sell_and_openings_may_be_paid() -> None:
     assert (
         mistakes("""
         - {name: openings, title: 开团奖励, of: score, score: openings, bonus: {steps: [{from: 5, pays: '50.00'}]}}
+        - {name: each-opening, title: 每次开团, of: count, count: openings, each: '2.00'}
         - {name: sales, title: 销售, of: kept, rate: '5%', factor: {score: after-sale, steps: [{from: 0, times: 1}]}}
         - {name: recruits-sales, title: 招募新人的销售, of: kept, level: 1, rate: '1%'}
         - {name: invited, title: 邀请会员的返利, overrides: {of: sales, levels: ['20%']}}
