@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+import structlog
+
 from connectors.accounts import Account
 from connectors.reading import not_from_the_future
 from connectors.telling import tell_order, tell_parcel, tell_refund, version_of
@@ -22,6 +24,10 @@ _STAGE = 10**13
 _NOT_IN_EVENTS = {"updated_at", "waybills"}
 _NOT_IN_REFUND_EVENTS = {"updated_at", "return_waybill", "created_at", "currency"}
 """No platform names a currency with a refund: it is the order's."""
+
+
+LONGEST_WAYBILL = 64
+log = structlog.get_logger(__name__)
 
 
 class Parcel(NamedTuple):
@@ -38,6 +44,8 @@ class Sent(Protocol):
 
     @property
     def order_id(self) -> str: ...
+    @property
+    def status(self) -> OrderStatus: ...
     @property
     def created_at(self) -> datetime | None: ...
     @property
@@ -141,11 +149,20 @@ def parcel_events(
     It is as new as its sending, and where nobody tells that, no newer than the payment: so whatever a carrier says of
     it later stays, however late its order changes.
     """
-    return [_parcel_event(parcel, order, record, account, field) for parcel in parcels]
+    found = []
+    for parcel in parcels:
+        if len(parcel.waybill) > LONGEST_WAYBILL:
+            log.warning("a waybill is too long to be one", order=order.order_id, length=len(parcel.waybill))
+        else:
+            found.append(_parcel_event(parcel, order, record, account, field))
+    return found
 
 
 def _parcel_event(parcel: Parcel, order: Sent, record: Verified, account: Account, field: str) -> Event:
     sent = parcel.sent_at or order.shipped_at
+    if sent is None and order.status != "shipped":
+        # It may have been sent weeks ago: nobody is told of it today.
+        sent = order.paid_at or order.created_at
     data = ShipmentData(
         platform=account.platform,
         account=account.slug,

@@ -7,6 +7,7 @@ slows us down we go on at its pace, as long as it lets anything through.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
@@ -35,6 +36,7 @@ AGAIN_AFTER_S = (0.5, 2.0)
 """Pauses before what failed in a bad moment is read again."""
 SLOWED_AFTER_S = (2.0, 2.0, 4.0, 8.0)
 """Pauses while the platform says that it is asked too often, from the last time on that it let anything through."""
+_LONGEST_S = 120.0
 _OF_EVERYTHING = (AuthenticationProblem, ConfigurationProblem, RateLimitProblem, UnavailableProblem)
 
 log = structlog.get_logger(__name__)
@@ -54,8 +56,8 @@ async def read_each(
     """What each of these numbers stands for, in their order.
 
     else_known: enough is known of the things without reading them, so only a bad moment of the platform stops them all.
-    Raises the problem that stops every read: one of the account, or one that none of several escaped. Takes a good
-    quarter of a minute where a platform lets nothing through, and two seconds a thing where it lets through hardly one.
+    Raises the problem that stops every read: one of the account, one that none of several escaped, or that the platform
+    lets nothing through any more. Takes two minutes at most, and a good quarter of one where nothing gets through.
     """
     turn = asyncio.Semaphore(at_once)
     found: dict[str, Found] = {}
@@ -74,7 +76,7 @@ async def read_each(
             if isinstance(each, _OF_EVERYTHING):
                 stopped.append(each)
 
-    waiting = list(dict.fromkeys(numbers))
+    waiting, end = list(dict.fromkeys(numbers)), time.monotonic() + _LONGEST_S
     again, slowed = iter(AGAIN_AFTER_S), iter(SLOWED_AFTER_S)
     while True:
         throttled.clear()
@@ -89,12 +91,12 @@ async def read_each(
         # Who was told to wait waits behind the others: it may be the only one that is.
         waiting = sorted(left, key=lambda number: number in throttled)
         pause_s = next(slowed if throttled else again, None)
-        if not waiting or pause_s is None:
+        if not waiting or pause_s is None or time.monotonic() > end:
             break
         await asyncio.sleep(pause_s)
     if throttled:
         last = next(iter(throttled.values()))
-        if not (else_known or len(waiting) == 1):
+        if len(waiting) > 1:
             raise last
         found |= {number: found.get(number, last) for number in waiting}
     problems = [each for each in found.values() if isinstance(each, ProblemError)]

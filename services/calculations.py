@@ -95,7 +95,9 @@ class CalculationSteps:
             return found
         asked = await _version(work, wanted)
         version, scheme = asked.version, asked.scheme
-        await self._refuse_uncounted(work, scheme)
+        if wanted.purpose != "adjustment":
+            # What is closed is adjusted by what began to count then, whatever counts today.
+            await self._refuse_uncounted(work, scheme)
         row = CalculationRow(
             id=calculation,
             scheme=version.name,
@@ -129,11 +131,12 @@ class CalculationSteps:
             as_in = await SettlementRuns(work).before(calculation) if row.purpose == "adjustment" else None
             row.members = await Calculations(work).freeze_members(membership_of(scheme, row), as_in)
             await refuse_paying_twice(work, row)
+            if row.purpose != "adjustment":
+                row.left_out = dict((await self.left_out(work, row)).counts)
             # Last: whoever adds sales waits for the rest of this transaction.
             row.facts_upto = await PayeeFacts(work).watermark()
             row.sales_upto = await Sales(work).watermark()
             row.rates = await rates_of_last_day(work, scheme, row)
-            row.left_out = dict((await self.left_out(work, row)).counts)
             row.state, row.frozen_at = "frozen", work.now
             return row.members
 

@@ -16,6 +16,7 @@ crosswise are no error either: the database ends one of them, which is read agai
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -51,7 +52,7 @@ BATCH = 2_000
 _AT_A_STRETCH = 50
 _LOOK_BACK_EVERY_S = 60.0
 _LOOK_BACK_AFTER_FAILURE_S = 10.0
-_LOOK_BACK_WHEN_SLOW_S = 600.0
+_MEETS_WHEN_SLOW_S = 600.0
 FIRST_LOOK_BACK = timedelta(days=3)
 _MOST_LOOKS = 20
 _BY_AGE_S = 600.0
@@ -111,7 +112,7 @@ class InboxService:
         self._intake = intake or Intake()
         self._told: set[OrderName] = set()
         self._looks_back_at = 0.0
-        self._looks_far_back = True
+        self._meets_at = self._meets_far_at = 0.0
         self._may_know_keys = True
         # Who waits for a turn in this process holds no connection meanwhile.
         self._turn = asyncio.Lock()
@@ -221,14 +222,9 @@ class InboxService:
     async def _look_back(self) -> None:
         # Before it begins: one lane of a process looks, and where it cannot, the next batch is read all the same.
         self._looks_back_at = time.monotonic() + _LOOK_BACK_AFTER_FAILURE_S
-        # At first further than any outage: a process may have ended between a batch and what follows.
-        far, self._looks_far_back = self._looks_far_back, False
-        try:
-            wait_s = await self._settle_met(FIRST_LOOK_BACK if far else MEET_WITHIN)
-        except BaseException:
-            self._looks_far_back = far
-            raise
-        self._looks_far_back = far and wait_s != _LOOK_BACK_EVERY_S
+        wait_s = _LOOK_BACK_EVERY_S
+        if time.monotonic() >= self._meets_at and not await self._settle_met():
+            wait_s = 0.0
         for _ in range(_MOST_LOOKS):
             async with UnitOfWork(self._database) as work:
                 if await self._intake.tell_overdue(work) < MOST_MET:
@@ -238,24 +234,32 @@ class InboxService:
             wait_s = 0.0
         self._looks_back_at = time.monotonic() + wait_s
 
-    async def _settle_met(self, within: timedelta) -> float:
-        """After how many seconds to look again: at once when there was more than one look settles, late where the
-        database does not even find it."""
+    async def _settle_met(self) -> bool:
+        """Whether that was all for now. At first it looks further back than any outage: a process may have ended
+        between a batch and what follows. Where the database does not even find what met, it is left alone for a while.
+        """
         seen: set[OrderName] = set()
+        is_far = time.monotonic() >= self._meets_far_at
         for _ in range(_MOST_LOOKS):
             try:
                 async with UnitOfWork(self._database) as work:
-                    met = await self._intake.met_lately(work, within)
+                    met = await self._intake.met_lately(work, FIRST_LOOK_BACK if is_far else MEET_WITHIN)
             except UnavailableProblem as problem:
                 if not is_too_slow(problem.__cause__):
                     raise
-                log.warning("so many refunds wait for their orders that nobody looks for those that met", within=within)
-                return _LOOK_BACK_WHEN_SLOW_S
+                log.warning("so many refunds wait for their orders that nobody looks for those that met", far=is_far)
+                later = time.monotonic() + _MEETS_WHEN_SLOW_S
+                if is_far:
+                    self._meets_far_at = later
+                else:
+                    self._meets_at = later
+                return True
             await self._settle_orders(sorted(met - seen))
             if not met - seen:
-                return _LOOK_BACK_EVERY_S
+                self._meets_far_at = math.inf if is_far else self._meets_far_at
+                return True
             seen |= met
-        return 0.0
+        return False
 
     async def _drain(self, limit: int, ids: Sequence[int] | None, tries_left: int = _TRIES) -> InboxDrained:
         try:

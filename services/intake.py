@@ -27,7 +27,7 @@ from services.shop_stock import shop_stock_events
 from services.stage_times import StageTimes
 from services.suppressions import suppressed_events
 from storage.awaited_orders import AwaitedOrders, OrderStep
-from storage.erased_people import erased_people
+from storage.erased_people import erased_people, follow_orders
 from storage.events import EventName, Events
 from storage.identities import Identities
 from storage.orders import OrderName
@@ -347,6 +347,7 @@ async def _without_erased(
     erased = await erased_people(work, records)
     if not erased.keys:
         return arrivals, frozenset()
+    await follow_orders(work, records, erased)
     kept: list[Arrival] = []
     gone: set[EventName] = set()
     for arrival in arrivals:

@@ -37,9 +37,13 @@ async def noted_facts_in(work: UnitOfWork, scheme: Scheme, row: CalculationRow) 
 
 
 async def refuse_own_facts(work: UnitOfWork, actor: Actor, scheme: Scheme, row: CalculationRow) -> None:
-    """Returns when nothing that counts was noted by this person. Raises AuthorizationProblem."""
+    """Returns when nothing that counts was noted by this person since the period was booked last. Raises
+    AuthorizationProblem."""
     names = [*scheme.deeds, *scheme.scores]
-    if names and await NotedFacts(work).has_noted(counted_facts(row, names), actor.login):
+    # What was booked of them before was approved by others then.
+    if names and await NotedFacts(work).has_noted(
+        counted_facts(row, names, await _booked_up_to(work, row)), actor.login
+    ):
         what = Text(
             f"账期 {row.start} 含有自己登记的到店、评价或考核分，其结算",
             f"A settlement of the period from {row.start}, with visits, reviews or scores that one noted oneself,",

@@ -36,7 +36,7 @@ from storage.exchange_rates import ExchangeRates
 from storage.failures import depends_on_rows
 from storage.first_orders import FirstOrders
 from storage.invitations import Invitations, InvitedBy
-from storage.left_out import REFUND_AMOUNT
+from storage.left_out import REFUND_AMOUNT, RULES
 from storage.locks import lock
 from storage.orders import OrderName
 from storage.payees import Payees
@@ -51,6 +51,7 @@ PUT_OFF = timedelta(hours=1)
 """How long an order that cannot be looked at waits."""
 SINGLY_S = 20.0
 """How long orders are looked at one by one before others get a turn."""
+_TURNS = 3
 _AGAIN_EVERY_S = 60.0
 """So often those that could not be looked at come before others: on a day of sales there are always others."""
 _CATEGORY = WORD_FIELDS.index("category")
@@ -133,7 +134,7 @@ class Selling:
 
     async def _look(self, limit: int, only: Collection[int] | None = None, *, again_first: bool = False) -> Looked:
         queued: set[int] = set()
-        while True:
+        for _ in range(_TURNS):
             try:
                 return await self._look_once(limit, only, queued, again_first=again_first)
             except OthersMisjudged as others:
@@ -141,6 +142,8 @@ class Selling:
                 async with UnitOfWork(self._database) as work:
                     await SaleQueue(work).add_keys(others.orders)
                 queued |= others.orders
+        # The queue has all of them by now: the next round begins with what is in it.
+        return Looked(swept=True)
 
     async def _look_once(
         self, limit: int, only: Collection[int] | None, queued: Collection[int], *, again_first: bool
@@ -156,7 +159,9 @@ class Selling:
             standings = await Attributions(work).standings([each.key for each in orders])
             firsts = await firsts_of(work, orders, standings, queued)
             sales = await self._look_at(work, rules, orders, standings, firsts)
-        return Looked(len(orders), sales)
+            # Also where there is never nothing to do.
+            swept = only is None and len(orders) < limit and await self._sweep(work, rules)
+        return Looked(len(orders), sales, swept)
 
     async def _sweep(self, work: UnitOfWork, rules: AttributionRules) -> bool:
         """Queue the next orders of a sweep, if there is one; a version of the rules begins with one."""
@@ -337,4 +342,4 @@ def _is_of_the_place(error: Exception) -> bool:
 
 def begins_with(rules: AttributionRules) -> str:
     """Why all orders are looked at when a version of the rules comes into force: the reason of its sweep."""
-    return f"rules {rules.version}"
+    return f"{RULES}{rules.version}"

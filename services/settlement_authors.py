@@ -20,8 +20,12 @@ BALANCES_OF = timedelta(days=400)
 
 
 async def authors_of(work: UnitOfWork, row: CalculationRow) -> set[str]:
-    """Logins behind the version of the scheme, and behind the attribution that was in force since its period."""
-    return await _behind(work, row.scheme, {row.version}, row.start)
+    """Logins behind the version of the scheme, and behind the attribution that was in force from its period until it
+    was frozen; of what is adjusted, since it was booked last, for that was approved."""
+    before = await SettlementRuns(work).before(row.id) if row.purpose == "adjustment" else None
+    booked = await Calculations(work).find(before) if before is not None else None
+    begins = booked.frozen_at if booked is not None else None
+    return await _behind(work, row.scheme, {row.version}, begins or _decided_from(row.start), row.frozen_at)
 
 
 async def authors_of_balances(work: UnitOfWork, scheme: str) -> set[str]:
@@ -31,14 +35,21 @@ async def authors_of_balances(work: UnitOfWork, scheme: str) -> set[str]:
     row = await Calculations(work).find(last) if last is not None else None
     if row is not None:
         booked[row.version] = min(row.start, booked.get(row.version, row.start))
-    return await _behind(work, scheme, booked.keys(), min(booked.values())) if booked else set()
+    return await _behind(work, scheme, booked.keys(), _decided_from(min(booked.values()))) if booked else set()
 
 
-async def _behind(work: UnitOfWork, scheme: str, versions: Iterable[str], since: date) -> set[str]:
+def _decided_from(start: date) -> datetime:
+    return datetime.combine(start - DECIDED_WITHIN, time.min, SHANGHAI)
+
+
+async def _behind(
+    work: UnitOfWork, scheme: str, versions: Iterable[str], begins: datetime, until: datetime | None = None
+) -> set[str]:
     named = await Definitions(work).known([(SCHEME, "", scheme, each) for each in versions])
     found = list(named.values())
-    begins = datetime.combine(since - DECIDED_WITHIN, time.min, SHANGHAI)
     for each in await Definitions(work).published(ATTRIBUTION, ONLY_NAME):
+        if until is not None and each.published_at is not None and each.published_at > until:
+            continue  # nothing of this was computed by it
         found.append(each)
         if each.published_at is not None and each.published_at <= begins:
             break  # in force on that day; those before it were over

@@ -3,11 +3,15 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import delete, tuple_
+from sqlmodel import col
+
 from domain.canonical.keys import IdentityKey
 from domain.customers.records import Record
 from domain.customers.tombstones import ErasedKey, is_of_erased, order_of
 from storage.erasures import ErasedKeys
 from storage.identities import Identities
+from storage.orders import ShipmentRow, shop_of_parcel
 from storage.unit_of_work import UnitOfWork
 
 
@@ -35,3 +39,19 @@ async def erased_people(work: UnitOfWork, records: Sequence[Record]) -> ErasedPe
     # An order that comes after its buyer was erased brings its parcels, which name nobody.
     orders = {order_of(each) for each in records if each.shelf == "orders" and is_of_erased(each, keys, known)}
     return ErasedPeople(keys.union(each for each in orders if each), known)
+
+
+async def follow_orders(work: UnitOfWork, records: Sequence[Record], erased: ErasedPeople) -> None:
+    """Let what follows of these people's orders be found by the orders' numbers, and delete the parcels that came
+    before them: neither names anybody."""
+    orders: dict[ErasedKey, ErasedKey] = {}
+    for record in records:
+        order = order_of(record) if record.shelf == "orders" and erased.have(record) else None
+        theirs = next((each for each in record.people if each in erased.keys), None)
+        if order is not None and theirs is not None:
+            orders[order] = theirs
+    if orders:
+        await ErasedKeys(work).add_orders(orders)
+        names = [(account, number) for _, account, number in orders]
+        here = tuple_(shop_of_parcel(), col(ShipmentRow.order_id)).in_(names)
+        await work.session.execute(delete(ShipmentRow).where(here))

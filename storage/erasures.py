@@ -1,6 +1,6 @@
 """Erasures: who was erased, how far that is, and by which digests their keys are known when they come again."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -110,6 +110,21 @@ class ErasedKeys(Repository):
         if rows:
             await self.session.execute(insert(ErasedKeyRow).on_conflict_do_nothing(), rows)
 
+    async def add_orders(self, orders: Mapping[ErasedKey, ErasedKey]) -> None:
+        """Know the orders of erased people that came later, each with a key of theirs. Nobody is waited for: who takes
+        in a batch keeps out those who begin."""
+        keyring = self.work.database.keyring
+        rows = [
+            (keyring.current_id, _digest(keyring, keyring.current_id, order), _digest(keyring, key_id, form))
+            for order, theirs in orders.items()
+            for key_id in keyring.ids
+            for form in _forms(theirs)
+        ]
+        if rows:
+            key_ids, digests, theirs_digests = zip(*rows, strict=True)
+            named = {"key_ids": list(key_ids), "digests": list(digests), "theirs": list(theirs_digests)}
+            await fetch(self.work, _ADD_ORDERS, named)
+
     async def find(self, keys: Collection[ErasedKey]) -> frozenset[ErasedKey]:
         """Those of the keys whose person was erased. Until this unit of work ends, no other becomes one.
 
@@ -129,6 +144,14 @@ class ErasedKeys(Repository):
         return frozenset(key for (found,) in rows for key in digests[found])
 
 
+_ADD_ORDERS = """
+    INSERT INTO erased_keys (key_id, digest, erasure_id)
+    SELECT DISTINCT ON (new.digest) new.key_id, new.digest, k.erasure_id
+    FROM unnest(%(key_ids)b::text[], %(digests)b::bytea[], %(theirs)b::bytea[]) AS new (key_id, digest, theirs)
+    JOIN erased_keys k ON k.digest = new.theirs
+    ORDER BY new.digest, k.erasure_id
+    ON CONFLICT DO NOTHING
+"""
 _FIND = "SELECT digest FROM erased_keys WHERE digest = ANY(%(digests)b::bytea[])"
 
 

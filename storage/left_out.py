@@ -18,11 +18,16 @@ REFUND_PATIENCE = timedelta(hours=1)
 refund counts for the next settlement, as one does that is told a moment later."""
 SHOWN = 5
 """How many of each reason are named."""
+RULES = "rules "
+"""How the reason of a sweep begins that a version of the rules comes into force with."""
 PATIENCE = timedelta(minutes=1)
 """How long a change of an order that counts may wait: what came a moment ago counts for the next settlement, as what
 comes a moment later does. What a sweep has looked at again may not: whoever began it waits for all of it."""
 MOST_UNSWEPT = 10_000
 """How many orders are counted that a sweep has not come to: there may be millions."""
+LOOKED_AHEAD = 100_000
+"""So many orders are looked at that a sweep comes to next, where nobody has looked at them before: beyond, one that it
+has not come to stands for all."""
 
 
 class Omitted(NamedTuple):
@@ -44,9 +49,11 @@ class LeftOut(Repository):
             "end": end,
             "since": since,
             "begins": begins,
+            "rules": f"{RULES}%",
             "refund_amount": REFUND_AMOUNT,
             "told_before": self.now - REFUND_PATIENCE,
             "most": MOST_UNSWEPT,
+            "ahead": LOOKED_AHEAD,
             "waiting": WAITING,
             "before": self.now - PATIENCE,
             "shown": SHOWN,
@@ -73,12 +80,15 @@ _IN_PERIOD = """
     CASE WHEN %(completed)b::boolean THEN completed_on ELSE paid_on END >= %(start)b::date
     AND CASE WHEN %(completed)b::boolean THEN completed_on ELSE paid_on END < %(end)b::date
 """
-# Orders that a sweep has still to come to are as good as queued; which it comes to, `SaleQueue.sweep` says.
+# Orders that a sweep has still to come to are as good as queued; which it comes to, `SaleQueue.sweep` says. When rules
+# come into force it comes to orders that nobody ever looked at, whose days only the orders tell; of every other sweep
+# they are known already, and those rows are narrow.
 _LEFT_OUT = """
     WITH sweeping AS MATERIALIZED (
-        SELECT cursor, greatest(since, %(since)b::date) AS since FROM sale_sweeps WHERE done_at IS NULL
+        SELECT cursor, greatest(since, %(since)b::date) AS since, reason LIKE %(rules)b::text AS is_of_rules
+        FROM sale_sweeps WHERE done_at IS NULL
         UNION ALL
-        SELECT 0, %(since)b::date
+        SELECT 0, %(since)b::date, true
         WHERE NOT EXISTS (SELECT FROM sale_sweeps WHERE reason = %(begins)b::text)
     ),
     queued AS (
@@ -89,18 +99,32 @@ _LEFT_OUT = """
     ),
     unswept AS (
         SELECT found.order_key FROM sweeping w CROSS JOIN LATERAL (
+            SELECT order_key FROM sold_orders
+            WHERE NOT w.is_of_rules AND order_key > w.cursor AND greatest(paid_on, completed_on) >= w.since
+                AND {in_period}
+            LIMIT %(most)b::integer
+        ) found
+        UNION
+        SELECT found.order_key FROM sweeping w CROSS JOIN LATERAL (
             SELECT order_key FROM (
                 SELECT o.id AS order_key, {days},
                     greatest(
                         coalesce(o.paid_at, o.created_at, o.told_at), o.completed_at,
                         CASE WHEN o.status = 'completed' THEN o.told_at END
                     ) AS at
-                FROM orders o LEFT JOIN sold_orders s ON s.order_key = o.id
-                WHERE o.id > w.cursor
+                FROM (
+                    SELECT * FROM orders WHERE w.is_of_rules AND id > w.cursor ORDER BY id LIMIT %(ahead)b::integer
+                ) o
+                LEFT JOIN sold_orders s ON s.order_key = o.id
             ) o
             WHERE at >= w.since::timestamp AT TIME ZONE 'Asia/Shanghai' AND {in_period}
             LIMIT %(most)b::integer
         ) found
+        UNION
+        SELECT beyond.id FROM sweeping w CROSS JOIN LATERAL (
+            SELECT id FROM orders WHERE w.is_of_rules AND w.since < %(end)b::date AND id > w.cursor
+            ORDER BY id OFFSET %(ahead)b::integer LIMIT 1
+        ) beyond
     ),
     waiting AS (
         SELECT order_key FROM queued
@@ -108,7 +132,10 @@ _LEFT_OUT = """
             AND (seen IS NOT NULL OR greatest(paid_on, completed_on) >= %(since)b::date)
             AND (
                 counts_on IS NULL OR queued_at < %(before)b::timestamptz
-                OR queued_at <= (SELECT max(coalesce(done_at, 'infinity')) FROM sale_sweeps)
+                OR EXISTS (
+                    SELECT FROM sale_sweeps w
+                    WHERE queued_at <= coalesce(w.done_at, 'infinity') AND w.since <= greatest(paid_on, completed_on)
+                )
             )
         UNION
         SELECT order_key FROM unswept

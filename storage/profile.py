@@ -26,6 +26,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    not_,
     or_,
     select,
     true,
@@ -277,7 +278,16 @@ def branch(kind: Kind, subject: Subject, before: Place | None, limit: int) -> Se
             of_order = and_(shop_of_parcel() == orders.c.account_id, col(ShipmentRow.order_id) == orders.c.order_id)
             # A warehouse has a place of its own; who sees the order sees how it was sent.
             is_visible = or_(visible(ShipmentRow, scope), orders.c.is_visible)
-            return each(orders, ShipmentRow, col(ShipmentRow.told_at), of_order, is_visible)
+            # What its warehouse tells of a parcel goes on, and the shop's own word of it does not.
+            told = aliased(ShipmentRow)
+            by_warehouse = select(col(told.id)).where(
+                col(told.order_account).is_not(None),
+                func.coalesce(col(told.order_account), col(told.account_id)) == shop_of_parcel(),
+                col(told.order_id) == col(ShipmentRow.order_id),
+                col(told.waybill) == col(ShipmentRow.waybill),
+            )
+            is_told_once = or_(col(ShipmentRow.order_account).is_not(None), not_(by_warehouse.exists()))
+            return each(orders, ShipmentRow, col(ShipmentRow.told_at), of_order, and_(is_visible, is_told_once))
         case "run":
             of_name = col(RunRow.customer) == names.c.value
             return each(names, RunRow, col(RunRow.created_at), of_name, visible(RunRow, scope))

@@ -1,5 +1,6 @@
 """JD's orders and refund applications as Tandem's. Receivers stay ciphertext."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -102,6 +103,7 @@ _SERVICE_STATUSES: Mapping[str, RefundStatus] = {
     "14000": "unknown",
 }
 """States of service orders [S]."""
+_BETWEEN_WAYBILLS = re.compile(r"[\s,;，；、]+")
 _LAST_MILLISECOND = 4_102_444_800_000
 
 
@@ -122,7 +124,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
             buyer_id=optional_text(order, "open_id_buyer", limit=128) or optional_text(order, "pin", limit=128)
         ),
         delivery=_delivery(optional_mapping(order.get("consigneeInfo"))),
-        waybills=tuple(dict.fromkeys(number for part in waybill.split(",") if (number := part.strip()))),
+        waybills=tuple(dict.fromkeys(number for number in _BETWEEN_WAYBILLS.split(waybill) if number)),
         coupon_ids=tuple(
             dict.fromkeys(kind for each in coupons if (kind := optional_text(each, "couponType", limit=128)))
         ),

@@ -1,9 +1,11 @@
 """Youzan's refunds and orders as Tandem's, for answers and pushes alike."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
+
+import structlog
 
 from connectors.reading import (
     china_time,
@@ -21,7 +23,11 @@ from connectors.reading import (
 from connectors.shop_records import Parcel
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.youzan import GetRefundOutput, GetTradeOutput, ReturnParcel
+from domain.problems import ValidationProblem
 
+log = structlog.get_logger(__name__)
+
+Told = TypeVar("Told")
 _WITHDRAWN = "CLOSED"
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "WAIT_SELLER_AGREE": "requested",
@@ -116,15 +122,15 @@ def read_order(data: Mapping[str, Any]) -> GetTradeOutput:
         paid_minor=fen(payment, "payment"),
         postage_minor=optional_fen(payment, "post_fee") or 0,
         # Of the whole order, in yuan; what its articles were reduced by is in their totals already [S].
-        discount_minor=optional_fen(promotion, "order_discount_fee"),
+        discount_minor=_unless_unclear(lambda: optional_fen(promotion, "order_discount_fee"), None),
         lines=tuple(read_line(mapping(line, "orders")) for line in (lines if isinstance(lines, list) else ())),
         buyer=read_buyer(optional_mapping(order.get("buyer_info"))),
         delivery=read_delivery(optional_mapping(order.get("address_info"))),
         waybills=tuple(dict.fromkeys(parcel.waybill for parcel in sent_parcels(data))),
-        coupon_ids=_coupons(promotion),
+        coupon_ids=_unless_unclear(lambda: _coupons(promotion), tuple[str, ...]()),
         created_at=china_time(info, "created"),
         paid_at=china_time(info, "pay_time"),
-        shipped_at=china_time(info, "consign_time"),
+        shipped_at=_unless_unclear(lambda: china_time(info, "consign_time"), None),
         # Whether the time is one of success where a trade was closed is in no document at hand [U].
         completed_at=china_time(info, "success_time") if status == "completed" else None,
         updated_at=china_time(info, "update_time"),
@@ -133,6 +139,19 @@ def read_order(data: Mapping[str, Any]) -> GetTradeOutput:
 
 def sent_parcels(data: Mapping[str, Any]) -> list[Parcel]:
     """What went to the buyer of an order; goods that need no carrier, or are fetched, have no waybill."""
+    return _unless_unclear(lambda: _sent_parcels(data), [])
+
+
+def _unless_unclear(read: Callable[[], Told], unclear: Told) -> Told:
+    """What something says that no money depends on: an order whose parcels are told in an unknown way is an order."""
+    try:
+        return read()
+    except ValidationProblem as problem:
+        log.warning("a detail of an order cannot be read", reason=str(problem))
+        return unclear
+
+
+def _sent_parcels(data: Mapping[str, Any]) -> list[Parcel]:
     found = []
     for delivery in _rows(data.get("delivery_order")):
         articles = delivery.get("oids")

@@ -167,6 +167,15 @@ def test_an_order_reads_with_its_parent_and_a_line_for_each_article() -> None:
     assert event.data["delivery"]["phone_ciphertext"] == "c2=="
 
 
+@pytest.mark.parametrize(("state", "is_news"), [("WAIT_GOODS_RECEIVE_CONFIRM", True), ("FINISHED_L", False)])
+def test_a_parcel_that_may_have_gone_long_ago_is_no_news(state: str, is_news: bool) -> None:
+    changes = {"orderState": state, "waybill": f"JD1;JD2、{'9' * 65}", "modified": "2026-11-23 10:00:00"}
+    order, *parcels = told("order", {**ORDER, **changes, "paymentConfirmTime": "2026-11-01 09:00:00"})
+    assert order.type.startswith("tandem.order.")
+    assert [each.data["waybill"] for each in parcels] == ["JD1", "JD2"]
+    assert {each.time == order.time for each in parcels} == {is_news}
+
+
 @pytest.mark.parametrize(
     ("kind", "change", "field"),
     [

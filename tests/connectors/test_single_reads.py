@@ -94,11 +94,17 @@ async def test_a_platform_that_lets_nothing_through_sets_nothing_aside(hasty: No
         await read_each(["1", "2", "3"], closed, at_once=1)
     with pytest.raises(RateLimitProblem):
         await read_each(["2", "3"], closed, at_once=1, else_known=True)
-    assert await read_each(["1", "2", "3"], closed, at_once=1, else_known=True) == {
-        "1": {"number": "1"},
-        "2": TOO_OFTEN,
-        "3": TOO_OFTEN,
-    }, "what is known otherwise waits for nobody"
+    with pytest.raises(RateLimitProblem):
+        # What is known of them in part would be told in part, and never again.
+        await read_each(["1", "2", "3"], closed, at_once=1, else_known=True)
+
+
+async def test_a_platform_that_lets_hardly_anything_through_is_asked_for_two_minutes(
+    hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_reads, "_LONGEST_S", 0.2)
+    with pytest.raises(RateLimitProblem):
+        await read_each([str(number) for number in range(1_000)], Slowing(1, 0.015), at_once=1)
 
 
 async def test_one_that_is_always_asked_too_often_holds_up_no_other(hasty: None) -> None:

@@ -299,6 +299,19 @@ def test_parcels_are_read_as_the_platform_writes_them() -> None:
     assert parcel.time == datetime(2026, 5, 1, 10, tzinfo=CHINA)
 
 
+def test_an_order_whose_parcels_and_promotions_are_told_in_an_unknown_way_is_an_order() -> None:
+    express = {"express_no": ["SF2"]}
+    sent = [{"oids": ["1"], "dists": [{"create_time": 1777600800000, "express_info": express}]}]
+    about = {"tid": "E1", "status": "WAIT_SELLER_SEND_GOODS", "consign_time": "2026-05-01 10:00:00.0"}
+    promotion = {"order": [{"coupon_id": {"id": 1}}], "order_discount_fee": "-1"}
+    order = {"order_info": about, "pay_info": {"payment": "1.00"}}
+    row = {"full_order_info": order, "delivery_order": sent, "order_promotion": promotion}
+    record = Verified(PULLED_ORDER, json.dumps(row).encode(), "k", datetime.now(CHINA))
+    (event,) = connector("youzan").to_events(record, Account("youzan", "demo-apparel", {}))
+    assert (event.data["status"], event.data["paid_minor"]) == ("paid", 100)
+    assert (event.data["discount_minor"], event.data["coupon_ids"], event.data["shipped_at"]) == (None, [], None)
+
+
 @pytest.mark.parametrize(
     ("promotion", "discount", "coupons"),
     [

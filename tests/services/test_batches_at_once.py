@@ -18,6 +18,7 @@ from services.identities import IdentityService
 from services.inbox import InboxService
 from services.intake import Arrival, Intake
 from storage.engine import Database
+from storage.failures import is_too_slow
 from storage.orders import OrderName
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
@@ -144,5 +145,7 @@ async def test_a_process_that_could_not_look_back_looks_as_far_later(
     await inbox.drain()
     assert await one(database, "SELECT refunded_minor FROM orders") == 0, "what cannot be looked for stops no batch"
     inbox._looks_back_at = 0.0
+    if is_too_slow(hindered.__cause__):
+        inbox._meets_far_at = 0.0  # ten minutes later
     await inbox.drain()
     assert await one(database, "SELECT refunded_minor FROM orders") == 10_000

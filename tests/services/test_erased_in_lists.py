@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from connectors.pulling import PulledPage
@@ -107,3 +108,25 @@ async def test_the_parcel_of_an_order_that_comes_after_its_buyer_was_erased_is_n
         assert list(kept) == ["SF-E9"]
         difference, _ = await RecordComparison(work).difference([row(each) for each in records])
     assert (difference.records, difference.missing) == (3, 0), "both orders, and the parcel that is here"
+
+
+@pytest.mark.parametrize("order_first", [True, False])
+async def test_its_parcel_is_not_kept_either_when_it_is_told_by_itself(
+    house: House, database: Database, clock: SteppedClock, order_first: bool
+) -> None:
+    person = await a_person(database)
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    await worked_off(house, clock)
+    told: dict[str, Any] = {"version": 1, "occurred_at": NOW, "order_id": "E8"}
+    order = OrderData(
+        **told, platform="jd", account="flagship", status="shipped", paid_minor=100, buyer=Buyer(buyer_id=BUYER)
+    )
+    parcel = ShipmentData(
+        **told, platform="erp", account="main", order_account="jd/flagship", waybill="SF8", state="shipped"
+    )
+    for each in (order, parcel) if order_first else (parcel, order):
+        await taken_in(database, each)
+    async with UnitOfWork(database) as work:
+        assert await work.session.scalar(text("SELECT count(*) FROM shipments WHERE order_id = 'E8'")) == 0
+        started = await work.session.scalar(text("SELECT count(*) FROM events WHERE subjects[1] LIKE '%SF8%'"))
+    assert not started or not order_first

@@ -58,6 +58,17 @@ async def shops(database: Database) -> Mapping[str, str | None]:
         return {row.waybill: row.order_account for row in rows}
 
 
+async def test_a_parcel_that_shop_and_warehouse_tell_is_shown_once(database: Database) -> None:
+    person = await a_person(database)
+    own = ShipmentData(
+        platform="jd", account="flagship", version=1, occurred_at=NOW, order_id="E1", waybill="SF7", state="shipped"
+    )
+    await take_in(database, a_parcel("SF7").model_copy(update={"state": "signed"}), own)
+    profiles = ProfileService(database, CATALOG.masking(), StoredTags())
+    shown = await profiles.show(an_actor("reader", Role.SUPERVISOR, scope=Scope.everything()), person.customer)
+    assert [each.data["state"] for each in shown.parcels if each.data["waybill"] == "SF7"] == ["signed"]
+
+
 async def erased(house: House, database: Database, clock: SteppedClock) -> Person:
     person = await a_person(database)
     await take_in(database, a_parcel("SF7"), a_parcel("SF8", OTHER))

@@ -10,4 +10,3 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("ALTER TABLE orders ADD COLUMN names bytea[]")
-    op.execute("CREATE INDEX ix_orders_names ON orders USING gin (names) WHERE names IS NOT NULL")
