@@ -94,8 +94,9 @@ class Stores(Office):
         await self.settle()
 
     async def be(self, code: str, role: str, **more: Any) -> None:
-        """Let somebody be this, from the day on that the clock says when nothing else does."""
+        """Let somebody be this, from the day on that the clock says when nothing else does; and all that follows."""
         await self.register.put(QIAN, [NewPayee(code=code, name=code, role=role, **more)])
+        await self.settle()
 
     async def join(self, code: str, role: str, upline: str | None = None, **more: Any) -> None:
         """Somebody new, with a channel of their own and perhaps somebody above."""
@@ -104,6 +105,7 @@ class Stores(Office):
         await self.register.set_keys(QIAN, [key(code, "channel", code)])
         if upline is not None:
             await self.register.set_uplines(QIAN, [UplineChange(code=code, upline=upline, since=since)])
+        await self.settle()
 
     async def sell(self, number: str, code: str, day: date, paid_minor: int = SALE, **more: Any) -> None:
         await self.told(order(number, code, day, paid_minor, **more), at=max(self.clock.now, noon(day)))
