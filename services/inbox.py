@@ -25,18 +25,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
-from domain.problems import ConfigurationProblem, ProblemError, UnavailableProblem
+from domain.problems import UnavailableProblem
 from services.inbox_bounds import MOST_QUARANTINED, InboxBounds
 from services.intake import MOST_MET, Arrival, Intake
+from services.push_failures import may_be_of_a_push, reason_of
 from services.push_reading import PushReader
 from services.stage_times import StageTimes, added
 from storage.engine import Database
 from storage.events import EventName
-from storage.failures import depends_on_rows, is_deadlock, is_refused, is_too_slow
+from storage.failures import depends_on_rows, is_deadlock, is_too_slow
 from storage.inbox import KEY_MISSING, Inbox, Push, StoredPush
 from storage.locks import lock
 from storage.notifications import INBOX_CHANNEL, wait_for_notification
@@ -210,7 +210,7 @@ class InboxService:
             async with UnitOfWork(self._database) as work:
                 await self._intake.settle(work, orders)
         except Exception as error:
-            if not (depends_on_rows(error) or _may_be_of_a_push(error)):
+            if not (depends_on_rows(error) or may_be_of_a_push(error)):
                 raise
             if len(orders) > 1:
                 middle = len(orders) // 2
@@ -291,13 +291,13 @@ class InboxService:
         except Exception as error:
             reason = self._slow_alone(taken, error)
             if reason is None:
-                if not taken or not _may_be_of_a_push(error):
+                if not taken or not may_be_of_a_push(error):
                     raise
                 # One of the batch is to blame.
                 if len(taken) > 1:
                     middle = len(taken) // 2
                     return await self._drain(limit, taken[:middle]) + await self._drain(limit, taken[middle:])
-                reason = _reason_of(error)
+                reason = reason_of(error)
             log.warning("push quarantined", id=taken[0], reason=reason, exc_info=error)
             async with UnitOfWork(self._database) as work:
                 await Inbox(work).quarantine({taken[0]: reason})
@@ -387,7 +387,7 @@ class InboxService:
                     announced.update(self._reader.announced(stored.push))
                     pushed_by += [(each.name, stored.id) for each in arrived]
                 except Exception as error:  # a connector's bug on one push must not stop the others
-                    aside[stored.id] = _reason_of(error)
+                    aside[stored.id] = reason_of(error)
             for number, reason in aside.items():
                 log.warning("push quarantined", id=number, reason=reason)
             await inbox.quarantine(aside)
@@ -397,16 +397,3 @@ class InboxService:
             await inbox.empty({push for name, push in pushed_by if name in taken.erased})
         drained = InboxDrained(len(waiting), taken.events, len(aside), times.seconds, frozenset(announced))
         return drained, taken.orders
-
-
-def _may_be_of_a_push(error: Exception) -> bool:
-    """Whether the error may be due to what one push says: any other batch would go through."""
-    if isinstance(error, SQLAlchemyError):
-        return isinstance(error, DBAPIError) and is_refused(error)
-    return not isinstance(error, UnavailableProblem | ConfigurationProblem | OSError | MemoryError)
-
-
-def _reason_of(error: Exception) -> str:
-    if isinstance(error, DBAPIError):
-        return f"the database refused it: {type(error.orig).__name__}"
-    return str(error) if isinstance(error, ProblemError) else f"{type(error).__name__}: {error}"

@@ -27,6 +27,7 @@ from domain.settlement.line_filters import read_line_tests
 from domain.settlement.line_promises import refuse_fewer_counted
 from domain.settlement.promises import FALLS_BY_FACTOR, read_promise, refuse_unkept
 from domain.settlement.recruiting import REFUSAL, is_recruiting, refuse_recruiting
+from domain.settlement.role_reading import read_roles
 from domain.settlement.scalars import NAME, read_amount, read_count, read_day, read_rate, read_times
 from domain.settlement.scheme import (
     BASES,
@@ -387,22 +388,3 @@ class _Reader:
 
     def _error(self, code: str, place: str, text: Text, *, of_key: bool = False) -> None:
         self._remarks.error(code, place, text, of_key=of_key)
-
-
-def read_roles(data: Any, known: tuple[str, ...], place: str, remarks: Remarks) -> tuple[str, ...]:
-    """Names of roles, of those that are known where some are; none when nothing is said."""
-    if data is None:
-        return ()
-    names = data if isinstance(data, list) else [data]
-    if not names or not all(isinstance(each, str) and NAME.fullmatch(each) for each in names):
-        text = Text("roles 写角色名，例如 [city-agent, member]", "`roles` are names, such as [city-agent, member]")
-        remarks.error("bad-roles", place, text)
-        return ()
-    if known and (strange := [each for each in names if each not in known]):
-        near = did_you_mean(strange[0], known)
-        text = Text(
-            f"方案没有角色“{strange[0]}”。{near.zh}可用：{listed(known)}",
-            f"The scheme has no role “{strange[0]}”.{near.en} It has: {listed(known)}",
-        )
-        remarks.error("unknown-role", place, text)
-    return tuple(dict.fromkeys(names))

@@ -9,9 +9,10 @@ from domain.dsl.findings import child, listed
 from domain.money import HOME_CURRENCY
 from domain.problems import RuntimeProblem, Text
 from domain.remarks import Remark, Remarks
-from domain.settlement.component_reading import Surroundings, read_component, read_roles
+from domain.settlement.component_reading import Surroundings, read_component
 from domain.settlement.exact import ROUNDINGS, Rounding
 from domain.settlement.levels import ANY_LEVELS, LAW, LEGAL_LEVELS, MOST_LEVELS, LevelLimit
+from domain.settlement.role_reading import read_roles
 from domain.settlement.scalars import read_amount, read_count, read_day, read_rate
 from domain.settlement.scheme import CYCLES, Component, Scheme
 
