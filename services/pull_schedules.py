@@ -10,7 +10,6 @@ afterwards, however many say so meanwhile. What gets lost of this waits for the 
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -25,15 +24,13 @@ from temporalio.client import (
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
 )
 
 from connectors.registry import ConnectorRegistry
 from domain.access import Scope
 from domain.problems import ProblemError
 from services.orchestrator import problems
-from services.temporal_schedules import SCHEDULE_DEADLINE, change_schedule, delete_schedule
+from services.temporal_schedules import SCHEDULE_DEADLINE, delete_schedule, strike_anew
 from storage.accounts import Accounts
 from storage.engine import Database
 from storage.paging import LARGEST_PAGE, PageRequest
@@ -56,6 +53,15 @@ class _Planned(NamedTuple):
 
     pull: StreamPull
     every: timedelta
+
+    @property
+    def offset(self) -> timedelta:
+        # Strokes of reading are at whole multiples of `every` since 1970: `Stream.is_asked_again` counts on it.
+        return timedelta() if self.pull.task == "pull" else COMPARED_AT
+
+    @property
+    def jitter(self) -> timedelta:
+        return self.every / 20
 
 
 class PullSchedules:
@@ -126,20 +132,13 @@ class PullSchedules:
                     continue
             for identity in wanted.keys() & known.keys():
                 if known[identity] not in (None, wanted[identity].every):
-                    await self._strike_anew(identity, wanted[identity])
+                    planned = wanted[identity]
+                    await strike_anew(self._client, identity, planned.every, planned.offset, planned.jitter)
             for identity in known.keys() - wanted.keys():
                 if identity.startswith(PREFIX) and _account_of(identity) not in of_others:
                     await delete_schedule(self._client, identity)
         self._synced = wanted
         return len(wanted)
-
-    async def _strike_anew(self, identity: str, planned: _Planned) -> None:
-        """Let a schedule strike as often as it should by now; everything else of it stays, a pause among it."""
-
-        def changed(found: ScheduleUpdateInput) -> ScheduleUpdate:
-            return ScheduleUpdate(replace(found.description.schedule, spec=_spec(planned)))
-
-        await change_schedule(self._client, identity, changed)
 
     async def _wanted(self) -> tuple[dict[str, _Planned], set[str]]:
         """The schedules there should be, by id; and the accounts of platforms that only newer processes know: theirs
@@ -180,16 +179,11 @@ def _every(known: ScheduleListDescription) -> timedelta | None:
     return intervals[0].every if intervals else None
 
 
-def _spec(planned: _Planned) -> ScheduleSpec:
-    # Strokes of reading are at whole multiples of `every` since 1970: `Stream.is_asked_again` counts on it.
-    offset = timedelta() if planned.pull.task == "pull" else COMPARED_AT
-    interval = ScheduleIntervalSpec(every=planned.every, offset=offset)
-    return ScheduleSpec(intervals=[interval], jitter=planned.every / 20)
-
-
 def _schedule(identity: str, planned: _Planned) -> Schedule:
     return Schedule(
         action=ScheduleActionStartWorkflow(PULL_WORKFLOW, planned.pull, id=identity, task_queue=FLOWS_QUEUE),
-        spec=_spec(planned),
+        spec=ScheduleSpec(
+            intervals=[ScheduleIntervalSpec(every=planned.every, offset=planned.offset)], jitter=planned.jitter
+        ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=10)),
     )
