@@ -137,7 +137,7 @@ class CalculationSteps:
             row.facts_upto = await PayeeFacts(work).watermark()
             row.sales_upto = await Sales(work).watermark()
             row.rates = await rates_of_last_day(work, scheme, row)
-            row.state, row.frozen_at = "frozen", work.now
+            row.state, row.frozen_at = "frozen", self._database.clock()
             return row.members
 
     async def left_out(self, work: UnitOfWork, row: CalculationRow) -> Omitted:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from domain.access import Actor, require_second_person
 from domain.problems import Text
 from domain.settlement.scheme import Scheme
+from domain.settlement.scheme_reading import SCHEME, scheme_of
 from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations
-from storage.noted_facts import ChangedScore, NotedBy, NotedFacts, counted_facts
+from storage.definitions import Definitions
+from storage.noted_facts import NOTHING, ChangedScore, Counted, NotedBy, NotedFacts, counted_facts
 from storage.settlement_periods import SettlementPeriods
 from storage.settlement_runs import SettlementRuns
 from storage.unit_of_work import UnitOfWork
@@ -19,31 +21,31 @@ _SHOWN = 5
 
 
 async def noted_facts_in(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> Sequence[Text]:
-    """A sentence on the facts that count and were noted since the period was booked last, and one on scores that were
+    """A sentence on the facts that count and did not when the period was booked last, and one on scores that were
     changed; nothing where there are none."""
     names = [*scheme.deeds, *scheme.scores]
     if row.facts_upto is None or not names:
         return []
-    since = await _booked_up_to(work, row)
-    noted = await NotedFacts(work).by_whom(counted_facts(row, names, since))
+    booked = await _booked(work, row)
+    noted = await NotedFacts(work).by_whom(counted_facts(row, names, booked))
     if not noted:
         return []
     said = [_noted(row, noted)]
     if any(each.name in scheme.scores for each in noted):
-        scores = counted_facts(row, scheme.scores, since)
+        scores = counted_facts(row, scheme.scores, booked)
         changed, count = await NotedFacts(work).changed_scores(scores, _SHOWN)
         said += [_changed(row, changed, count)] if count else []
     return said
 
 
 async def refuse_own_facts(work: UnitOfWork, actor: Actor, scheme: Scheme, row: CalculationRow) -> None:
-    """Returns when nothing that counts was noted by this person since the period was booked last. Raises
-    AuthorizationProblem."""
+    """Returns when nothing that counts and did not when the period was booked last was noted by this person.
+
+    :raises AuthorizationProblem: something was.
+    """
     names = [*scheme.deeds, *scheme.scores]
     # What was booked of them before was approved by others then.
-    if names and await NotedFacts(work).has_noted(
-        counted_facts(row, names, await _booked_up_to(work, row)), actor.login
-    ):
+    if names and await NotedFacts(work).has_noted(counted_facts(row, names, await _booked(work, row)), actor.login):
         what = Text(
             f"账期 {row.start} 含有自己登记的到店、评价或考核分，其结算",
             f"A settlement of the period from {row.start}, with visits, reviews or scores that one noted oneself,",
@@ -51,8 +53,8 @@ async def refuse_own_facts(work: UnitOfWork, actor: Actor, scheme: Scheme, row: 
         require_second_person(actor, [actor.login], what)
 
 
-async def _booked_up_to(work: UnitOfWork, row: CalculationRow) -> int:
-    """The number of the last fact that counted when the calculation's period was booked last; 0 if it never was."""
+async def _booked(work: UnitOfWork, row: CalculationRow) -> Counted:
+    """What of the facts counted when the calculation's period was booked last; nothing if it never was."""
     if row.purpose in ("settlement", "adjustment"):
         booked = await SettlementRuns(work).before(row.id)
     else:
@@ -60,7 +62,11 @@ async def _booked_up_to(work: UnitOfWork, row: CalculationRow) -> int:
         last = await SettlementRuns(work).last_booked([period.id]) if period is not None else {}
         booked = last.get(period.id) if period is not None else None
     before = await Calculations(work).find(booked) if booked is not None else None
-    return (before.facts_upto or 0) if before is not None else 0
+    version = await Definitions(work).get((SCHEME, "", before.scheme, before.version)) if before is not None else None
+    if before is None or version is None or before.facts_upto is None:
+        return NOTHING
+    scheme = scheme_of(version.properties)
+    return Counted(before.id, [*scheme.deeds, *scheme.scores], before.facts_upto)
 
 
 def _noted(row: CalculationRow, noted: Sequence[NotedBy]) -> Text:

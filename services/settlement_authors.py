@@ -48,8 +48,8 @@ async def _behind(
     named = await Definitions(work).known([(SCHEME, "", scheme, each) for each in versions])
     found = list(named.values())
     for each in await Definitions(work).published(ATTRIBUTION, ONLY_NAME):
-        if until is not None and each.published_at is not None and each.published_at > until:
-            continue  # nothing of this was computed by it
+        if until is not None and each.uploaded_at > until:
+            continue  # not even written then; when it was published says less, an older one may be put back in force
         found.append(each)
         if each.published_at is not None and each.published_at <= begins:
             break  # in force on that day; those before it were over

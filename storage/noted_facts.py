@@ -12,16 +12,24 @@ from storage.sales import PARTS
 from storage.unit_of_work import Repository
 
 
-class CountedFacts(NamedTuple):
-    """Facts of these names, of whoever takes part in a calculation and of the days of its period, noted after one
-    number and up to another."""
+class Counted(NamedTuple):
+    """What counted in a calculation: facts of these names, of whoever took part in it, up to a number."""
 
-    calculation: UUID
+    calculation: UUID | None
     names: list[str]
+    upto: int
+
+
+NOTHING = Counted(None, [], 0)
+
+
+class CountedFacts(NamedTuple):
+    """Facts that count in a calculation, of the days of its period, less those that counted before."""
+
+    counted: Counted
     start: date
     end: date
-    since: int
-    upto: int
+    before: Counted
 
 
 class NotedBy(NamedTuple):
@@ -42,9 +50,9 @@ class ChangedScore(NamedTuple):
     by: str
 
 
-def counted_facts(row: CalculationRow, names: Sequence[str], since: int = 0) -> CountedFacts:
-    """Those of a calculation that is frozen."""
-    return CountedFacts(row.id, list(names), row.start, row.end, since, row.facts_upto or 0)
+def counted_facts(row: CalculationRow, names: Sequence[str], before: Counted = NOTHING) -> CountedFacts:
+    """Those of a calculation that is frozen, of these names."""
+    return CountedFacts(Counted(row.id, list(names), row.facts_upto or 0), row.start, row.end, before)
 
 
 class NotedFacts(Repository):
@@ -66,45 +74,71 @@ class NotedFacts(Repository):
 
 
 def _values(facts: CountedFacts) -> dict[str, object]:
-    return {**facts._asdict(), "parts": PARTS}
+    return {
+        "parts": PARTS,
+        "start": facts.start,
+        "end": facts.end,
+        **facts.counted._asdict(),
+        "before": facts.before.calculation,
+        "names_before": facts.before.names,
+        "since": facts.before.upto,
+    }
 
 
-# Day by day, as the index of days and numbers is: a period has far more facts than came since it was booked.
-_NEW = """
-    FROM generate_series(%(start)b::date, %(end)b::date - 1, interval '1 day') AS one (day)
-    JOIN payee_facts f ON f.day = one.day::date AND f.seq > %(since)b::bigint AND f.seq <= %(upto)b::bigint
-    WHERE f.name = ANY(%(names)b::text[])
-"""
-_TAKES_PART = """
-    AND EXISTS (
+_TOOK_PART = """
+    EXISTS (
         SELECT FROM settlement_members m
-        WHERE m.calculation = %(calculation)b::uuid AND m.payee = f.payee
+        WHERE m.calculation = %({calculation})b::uuid AND m.payee = f.payee
             AND m.part = (f.payee::bigint * 2654435761 %% 4294967296 * %(parts)b::bigint) >> 32
     )
 """
+_TAKES_PART = _TOOK_PART.replace("{calculation}", "calculation")
+_TOOK_PART_BEFORE = _TOOK_PART.replace("{calculation}", "before")
+# What came since is found day by day, as the index of days and numbers is: a period has far more facts. What was noted
+# before counts for the first time where the scheme did not ask for it then, or the payee was not there.
+_NEW = filled(
+    """
+    FROM (
+        SELECT f.* FROM generate_series(%(start)b::date, %(end)b::date - 1, interval '1 day') AS one (day)
+        JOIN payee_facts f ON f.day = one.day::date AND f.seq > %(since)b::bigint AND f.seq <= %(upto)b::bigint
+        UNION ALL
+        SELECT f.* FROM payee_facts f WHERE {in_period_before} AND f.name <> ALL(%(names_before)b::text[])
+        UNION ALL
+        SELECT f.* FROM payee_facts f
+        WHERE {in_period_before} AND f.name = ANY(%(names_before)b::text[]) AND NOT {took_part_before}
+    ) f
+    WHERE f.name = ANY(%(names)b::text[]) AND {takes_part}
+    """,
+    in_period_before="""
+        %(since)b::bigint > 0 AND f.day >= %(start)b::date AND f.day < %(end)b::date AND f.seq <= %(since)b::bigint
+    """,
+    took_part_before=_TOOK_PART_BEFORE,
+    takes_part=_TAKES_PART,
+)
 _BY_WHOM = filled(
     """
-    SELECT f.noted_by, f.name, count(*)::integer {new} {takes_part}
+    SELECT f.noted_by, f.name, count(*)::integer {new}
     GROUP BY f.noted_by, f.name ORDER BY f.noted_by, f.name
     """,
     new=_NEW,
-    takes_part=_TAKES_PART,
 )
-_HAS_NOTED = filled(
-    "SELECT EXISTS (SELECT {new} AND f.noted_by = %(by)b::text {takes_part})", new=_NEW, takes_part=_TAKES_PART
-)
+_HAS_NOTED = filled("SELECT EXISTS (SELECT {new} AND f.noted_by = %(by)b::text)", new=_NEW)
 _CHANGED = filled(
     """
-    SELECT y.code, told.name, told.before, told.amount, told.noted_by, (count(*) OVER ())::integer
+    SELECT y.code, f.name, f.before, f.amount, f.noted_by, (count(*) OVER ())::integer
     FROM (
         SELECT f.payee, f.name, f.seq, f.amount, f.noted_by,
             lag(f.amount) OVER (PARTITION BY f.payee, f.name ORDER BY f.seq) AS before
         FROM payee_facts f
         WHERE f.day >= %(start)b::date AND f.day < %(end)b::date AND f.seq <= %(upto)b::bigint
-            AND f.name = ANY(%(names)b::text[]) {takes_part}
-    ) told JOIN payees y ON y.id = told.payee
-    WHERE told.seq > %(since)b::bigint AND told.before <> told.amount
-    ORDER BY told.seq DESC LIMIT %(limit)b::integer
+            AND f.name = ANY(%(names)b::text[]) AND {takes_part}
+    ) f JOIN payees y ON y.id = f.payee
+    WHERE f.before <> f.amount
+        AND (
+            f.seq > %(since)b::bigint OR f.name <> ALL(%(names_before)b::text[]) OR NOT {took_part_before}
+        )
+    ORDER BY f.seq DESC LIMIT %(limit)b::integer
     """,
+    took_part_before=_TOOK_PART_BEFORE,
     takes_part=_TAKES_PART,
 )

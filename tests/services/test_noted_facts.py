@@ -8,17 +8,18 @@ import pytest
 
 from domain.access import Role
 from domain.problems import AuthorizationProblem
+from domain.settlement.payees import NewPayee
 from services.noted_facts import FLOW
 from services.settlement_views import SettlementViews
 from storage.payee_facts import PayeeFact, PayeeFacts
 from storage.payees import Payees
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
-from tests.services.test_calculations import MAY, QIAN, Office, office
+from tests.services.test_calculations import MAY, NEW_YEAR, QIAN, Office, office
 from tests.services.test_selling import an_order
-from tests.services.test_settlement_runs import HE, WU, Books
+from tests.services.test_settlement_runs import HE, WU, Books, books
 
-__all__ = ["office"]
+__all__ = ["books", "office"]
 ADA = an_actor("ada", Role.FINANCE)
 JUNE = date(2026, 6, 1)
 
@@ -147,6 +148,36 @@ async def test_who_noted_what_does_not_count_may_approve(office: Office) -> None
     view = await books.computed()
     await note(office, "wu", "visits", {"P1": 3})
     assert (await books.runs.decide(WU, view.run.id, approve=True)).run.state == "approved", "that came later"
+
+
+async def test_what_a_new_version_counts_is_noted_by_another(office: Office, books: Books) -> None:
+    """The version that was booked did not ask for it: nobody approved it."""
+    await office.scheme("1.1.0", text=office_of_cities())
+    await note(office, "wu", "visits", {"P1": 3})
+    await note(office, "wu", "service", {"C1": 3})
+    view = await books.computed()
+    await books.runs.decide(HE, view.run.id, approve=True)
+    await books.book(view.run.id)
+    await office.scheme("1.2.0")
+    again = await books.computed()
+    (told,) = of_facts(again.remarks)
+    assert told.endswith("wu 1 条（visits 1）")
+    with pytest.raises(AuthorizationProblem):
+        await books.runs.decide(WU, again.run.id, approve=True)
+    assert (await books.runs.decide(HE, again.run.id, approve=True)).run.state == "approved"
+
+
+async def test_what_was_noted_of_who_joins_later_is_noted_by_another(office: Office, books: Books) -> None:
+    await office.register.put(QIAN, [NewPayee(code="P9", name="P9", role="store", since=NEW_YEAR)])
+    await note(office, "wu", "visits", {"P9": 3})
+    await note(office, "ada", "visits", {"P1": 3})
+    await books.settled()
+    await office.register.put(QIAN, [NewPayee(code="P9", name="P9", role="promoter", since=MAY)])
+    again = await books.computed()
+    (told,) = of_facts(again.remarks)
+    assert told.endswith("wu 1 条（visits 1）")
+    with pytest.raises(AuthorizationProblem):
+        await books.runs.decide(WU, again.run.id, approve=True)
 
 
 COUNTING = """

@@ -164,6 +164,30 @@ async def test_an_attribution_that_was_over_long_before_the_period_keeps_nobody(
     assert (await books.runs.decide(HE, view.run.id, approve=True)).run.state == "approved"
 
 
+async def test_who_puts_back_the_attribution_that_it_was_computed_by_does_not_get_out_of_it(
+    office: Office, books: Books
+) -> None:
+    await had_a_hand(office, "attribution", "1.0.0", "author", HE.login)
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    later = office.clock.now.date() + timedelta(days=1)
+    await office.publish("1.1.0")
+    for version, days, login in (("1.1.0", 0, "wu"), ("1.0.0", 1, "han")):
+        await had_a_hand(office, "attribution", version, "published_by", login, later + timedelta(days=days))
+    for who in (HE, HAN):
+        with pytest.raises(AuthorizationProblem):
+            await books.runs.decide(who, view.run.id, approve=True)
+
+
+async def test_who_wrote_an_attribution_afterwards_may_approve(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    office.clock.now += timedelta(minutes=1)
+    await office.publish("1.1.0")
+    await had_a_hand(office, "attribution", "1.1.0", "author", WU.login)
+    assert (await books.runs.decide(WU, view.run.id, approve=True)).run.state == "approved"
+
+
 async def test_a_settlement_that_is_booked_while_the_next_is_asked_for_is_not_booked_twice(
     office: Office, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
