@@ -34,10 +34,10 @@ help:
 run: $(VENV)/installed-runtime
 	@$(BIN)/tandem up $(ARGS)
 
-# A process for each core and one more, as tests also wait for workflows; each has servers of its own, and the tests of
-# one file stay together.
+# A process for each core and one more, as tests also wait for workflows; each has servers of its own. Which tests stay
+# together, and which begin: tests/distribution.py.
 test: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 8 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -p tests.distribution --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
