@@ -44,6 +44,7 @@ GATHER_S = 0.1
 _LOOK_AFTER_S = 10.0
 _STREAM_PAUSE_S = 0.5
 _TIDY_S = 300.0
+_BEGIN_S = 60.0
 _CHECK_S = 5.0
 # Days are what matters here; while much is due, a second of it now and then holds nobody up.
 _PURGE_EVERY_S = 3600.0
@@ -97,7 +98,7 @@ class Drains:
         self._payouts = payouts
         self._erasure = erasure
         self._streams = streams
-        self._tidied_at = self._followed_at = self._purge_at = 0.0
+        self._tidied_at = self._followed_at = self._purge_at = self._begun_at = 0.0
         self._steps: Mapping[str, Step] = {
             "inbox": self._drain_inbox,
             "events": self._dispatch_events,
@@ -148,12 +149,15 @@ class Drains:
             # Whatever keeps orders from being looked at, it keeps nobody's money.
             await self._begin_what_waits()
             raise
-        if looked.orders < SALES_BATCH and not (looked.swept and await self._selling.has_work()):
+        has_time = looked.orders < SALES_BATCH and not (looked.swept and await self._selling.has_work())
+        if has_time or time.monotonic() - self._begun_at > _BEGIN_S:
             await self._begin_what_waits()
+        if has_time:
             await pause(GATHER_S if looked.orders else IDLE_S)
         return bool(looked.orders)
 
     async def _begin_what_waits(self) -> None:
+        self._begun_at = time.monotonic()
         await self._terms.sweep()
         await self._settlements.sweep()
         await self._payouts.sweep()

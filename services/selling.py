@@ -109,6 +109,14 @@ class Selling:
         again_first = time.monotonic() >= self._again_at
         if again_first:
             self._again_at = time.monotonic() + _AGAIN_EVERY_S
+        looked = await self._look_anyhow(limit, again_first=again_first)
+        # Those that were put off are few while any number of others waits.
+        if looked.orders < limit and not again_first:
+            looked.swept |= await self._sweep()
+        return looked
+
+    async def _look_anyhow(self, limit: int, *, again_first: bool) -> Looked:
+        """All at once, or one by one where that cannot be."""
         try:
             return await self._look(limit, again_first=again_first)
         except Exception as error:
@@ -155,22 +163,26 @@ class Selling:
                 return Looked()
             orders = await SaleQueue(work).take(limit, only, again_first=again_first)
             if not orders:
-                return Looked(swept=only is None and await self._sweep(work, rules))
+                return Looked()
             standings = await Attributions(work).standings([each.key for each in orders])
             firsts = await firsts_of(work, orders, standings, queued)
             sales = await self._look_at(work, rules, orders, standings, firsts)
-            # Also where there is never nothing to do.
-            swept = only is None and len(orders) < limit and await self._sweep(work, rules)
-        return Looked(len(orders), sales, swept)
+        return Looked(len(orders), sales)
 
-    async def _sweep(self, work: UnitOfWork, rules: AttributionRules) -> bool:
-        """Queue the next orders of a sweep, if there is one; a version of the rules begins with one."""
-        queue = SaleQueue(work)
-        if not await queue.was_swept(begins_with(rules)):
-            await lock(work, "sale-sweeps")
+    async def _sweep(self) -> bool:
+        """Queue the next orders of a sweep, if there is one; a version of the rules begins with one.
+
+        By itself: it waits for whoever changes an order that it queues, and they may wait for one that is looked at.
+        """
+        async with UnitOfWork(self._database) as work:
+            rules, queue = await self._book.current(work), SaleQueue(work)
+            if rules is None:
+                return False
             if not await queue.was_swept(begins_with(rules)):
-                await queue.ask_for_sweep(rules.since, begins_with(rules))
-        return await queue.sweep(rules.since)
+                await lock(work, "sale-sweeps")
+                if not await queue.was_swept(begins_with(rules)):
+                    await queue.ask_for_sweep(rules.since, begins_with(rules))
+            return await queue.sweep(rules.since)
 
     async def has_work(self) -> bool:
         """Whether anything is to be looked at."""
