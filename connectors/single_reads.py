@@ -36,7 +36,8 @@ AGAIN_AFTER_S = (0.5, 2.0)
 """Pauses before what failed in a bad moment is read again."""
 SLOWED_AFTER_S = (2.0, 2.0, 4.0, 8.0)
 """Pauses while the platform says that it is asked too often, from the last time on that it let anything through."""
-_LONGEST_S = 120.0
+_LONGEST_S = 300.0
+"""Longer a page must not take: whoever reads it has ten minutes, and may have begun with other pages."""
 _OF_EVERYTHING = (AuthenticationProblem, ConfigurationProblem, RateLimitProblem, UnavailableProblem)
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ async def read_each(
 
     else_known: enough is known of the things without reading them, so only a bad moment of the platform stops them all.
     Raises the problem that stops every read: one of the account, one that none of several escaped, or that the platform
-    lets nothing through any more. Takes two minutes at most, and a good quarter of one where nothing gets through.
+    lets nothing through any more. Takes five minutes at most, and a good quarter of one where nothing gets through.
     """
     turn = asyncio.Semaphore(at_once)
     found: dict[str, Found] = {}

@@ -62,7 +62,7 @@ class PullWorkflow:
                 pull,
                 task_queue=pull.queue,
                 result_type=messages.PullProgress,
-                start_to_close_timeout=timedelta(minutes=5),
+                start_to_close_timeout=timedelta(minutes=10),
                 schedule_to_close_timeout=timedelta(hours=2),
                 heartbeat_timeout=timedelta(seconds=30),
                 retry_policy=RetryPolicy(
