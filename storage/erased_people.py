@@ -3,15 +3,17 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, tuple_
-from sqlmodel import col
+from sqlalchemy import ColumnElement, and_, delete, or_, tuple_
+from sqlmodel import col, select
 
 from domain.canonical.keys import IdentityKey
 from domain.customers.records import Record
 from domain.customers.tombstones import ErasedKey, is_of_erased, order_of
+from domain.goods_stock import WAREHOUSE_PLATFORM
+from storage.accounts import AccountRow
 from storage.erasures import ErasedKeys
 from storage.identities import Identities
-from storage.orders import ShipmentRow, shop_of_parcel
+from storage.orders import OrderName, OrderRow, ShipmentRow, shop_of_parcel
 from storage.unit_of_work import UnitOfWork
 
 
@@ -54,4 +56,16 @@ async def follow_orders(work: UnitOfWork, records: Sequence[Record], erased: Era
         await ErasedKeys(work).add_orders(orders)
         names = [(account, number) for _, account, number in orders]
         here = tuple_(shop_of_parcel(), col(ShipmentRow.order_id)).in_(names)
-        await work.session.execute(delete(ShipmentRow).where(here))
+        await work.session.execute(delete(ShipmentRow).where(or_(here, await _of_no_shop(work, names))))
+
+
+async def _of_no_shop(work: UnitOfWork, orders: Sequence[OrderName]) -> ColumnElement[bool]:
+    """A warehouse's parcels whose shop was not known when they came, of orders whose numbers no other shop has."""
+    numbers = {number for _, number in orders}
+    is_other = tuple_(col(OrderRow.account_id), col(OrderRow.order_id)).not_in(orders)
+    others = select(OrderRow.order_id).where(col(OrderRow.order_id).in_(numbers), is_other)
+    numbers -= set(await work.session.scalars(others))
+    warehouses = select(AccountRow.id).where(col(AccountRow.platform) == WAREHOUSE_PLATFORM)
+    places = [(each, number) for each in await work.session.scalars(warehouses) for number in numbers]
+    is_there = tuple_(shop_of_parcel(), col(ShipmentRow.order_id)).in_(places)
+    return and_(col(ShipmentRow.order_account).is_(None), is_there)

@@ -30,6 +30,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
     union,
     union_all,
 )
@@ -278,15 +279,19 @@ def branch(kind: Kind, subject: Subject, before: Place | None, limit: int) -> Se
             of_order = and_(shop_of_parcel() == orders.c.account_id, col(ShipmentRow.order_id) == orders.c.order_id)
             # A warehouse has a place of its own; who sees the order sees how it was sent.
             is_visible = or_(visible(ShipmentRow, scope), orders.c.is_visible)
-            # What its warehouse tells of a parcel goes on, and the shop's own word of it does not.
+            # A parcel that shop and warehouse tell of is shown as it was told last; at the same time, by its warehouse.
             told = aliased(ShipmentRow)
-            by_warehouse = select(col(told.id)).where(
-                col(told.order_account).is_not(None),
+            standing = tuple_(col(told.told_at), col(told.order_account).is_not(None), col(told.id))
+            shown_at = tuple_(
+                col(ShipmentRow.told_at), col(ShipmentRow.order_account).is_not(None), col(ShipmentRow.id)
+            )
+            told_later = select(col(told.id)).where(
                 func.coalesce(col(told.order_account), col(told.account_id)) == shop_of_parcel(),
                 col(told.order_id) == col(ShipmentRow.order_id),
                 col(told.waybill) == col(ShipmentRow.waybill),
+                standing > shown_at,
             )
-            is_told_once = or_(col(ShipmentRow.order_account).is_not(None), not_(by_warehouse.exists()))
+            is_told_once = not_(told_later.exists())
             return each(orders, ShipmentRow, col(ShipmentRow.told_at), of_order, and_(is_visible, is_told_once))
         case "run":
             of_name = col(RunRow.customer) == names.c.value

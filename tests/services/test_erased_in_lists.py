@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from connectors.pulling import PulledPage
 from connectors.webhooks import Verified
+from domain.accounts import NewAccount
 from domain.canonical import Buyer, ContactData, CouponData, OrderData, Origin, ShipmentData
 from domain.canonical.announcing import announce
 from domain.customers.records import Record, record_of
@@ -14,6 +15,7 @@ from services.erasure import ErasureService
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
 from services.listed import compared_with_list
+from storage.accounts import Accounts
 from storage.engine import Database
 from storage.record_comparison import RecordComparison
 from storage.unit_of_work import UnitOfWork
@@ -129,4 +131,25 @@ async def test_its_parcel_is_not_kept_either_when_it_is_told_by_itself(
     async with UnitOfWork(database) as work:
         assert await work.session.scalar(text("SELECT count(*) FROM shipments WHERE order_id = 'E8'")) == 0
         started = await work.session.scalar(text("SELECT count(*) FROM events WHERE subjects[1] LIKE '%SF8%'"))
-    assert not started or not order_first
+    assert not order_first or not started
+
+
+async def test_a_parcel_of_no_shop_goes_when_its_erased_order_comes(
+    house: House, database: Database, clock: SteppedClock
+) -> None:
+    """Unless another shop's order has the number: then nobody knows whose it is."""
+    person = await a_person(database)
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    await worked_off(house, clock)
+    async with UnitOfWork(database) as work:
+        await Accounts(work).add(NewAccount(platform="erp", slug="main", name="仓库", credentials={}))
+    told: dict[str, Any] = {"version": 1, "occurred_at": NOW, "platform": "jd", "status": "shipped", "paid_minor": 100}
+    for number in ("E8", "E9"):
+        parcel: dict[str, Any] = {"platform": "erp", "account": "main", "waybill": f"SF-{number}", "state": "shipped"}
+        await taken_in(database, ShipmentData(version=1, occurred_at=NOW, order_id=number, **parcel))
+    await taken_in(database, OrderData(**told, account="outlet", order_id="E9"))
+    for number in ("E8", "E9"):
+        await taken_in(database, OrderData(**told, account="flagship", order_id=number, buyer=Buyer(buyer_id=BUYER)))
+    async with UnitOfWork(database) as work:
+        left = await work.session.scalars(text("SELECT waybill FROM shipments WHERE order_id IN ('E8', 'E9')"))
+        assert set(left) == {"SF-E9"}

@@ -1,6 +1,7 @@
 """A parcel that a warehouse told is its buyer's: shown with the order, exported, erased, and nobody's afterwards."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from importlib import import_module
 
 import pytest
@@ -58,12 +59,21 @@ async def shops(database: Database) -> Mapping[str, str | None]:
         return {row.waybill: row.order_account for row in rows}
 
 
-async def test_a_parcel_that_shop_and_warehouse_tell_is_shown_once(database: Database) -> None:
+@pytest.mark.parametrize("told_last", ["warehouse", "shop"])
+async def test_a_parcel_that_shop_and_warehouse_tell_is_shown_once_as_it_was_told_last(
+    database: Database, told_last: str
+) -> None:
     person = await a_person(database)
     own = ShipmentData(
         platform="jd", account="flagship", version=1, occurred_at=NOW, order_id="E1", waybill="SF7", state="shipped"
     )
-    await take_in(database, a_parcel("SF7").model_copy(update={"state": "signed"}), own)
+    both = {"shop": own, "warehouse": a_parcel("SF7")}
+    both[told_last] = both[told_last].model_copy(update={"state": "signed"})
+    for at, who in enumerate(sorted(both, key=lambda who: who == told_last)):
+        async with UnitOfWork(database) as work:
+            when = NOW + timedelta(minutes=at)
+            arrival = Arrival.of(announce(both[who].model_copy(update={"occurred_at": when}), when), when)
+            await Intake(IdentityService()).take_in(work, [arrival])
     profiles = ProfileService(database, CATALOG.masking(), StoredTags())
     shown = await profiles.show(an_actor("reader", Role.SUPERVISOR, scope=Scope.everything()), person.customer)
     assert [each.data["state"] for each in shown.parcels if each.data["waybill"] == "SF7"] == ["signed"]

@@ -9,4 +9,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("CREATE INDEX ix_orders_names ON orders USING gin (names) WHERE names IS NOT NULL")
+    op.execute("CREATE INDEX IF NOT EXISTS ix_orders_names ON orders USING gin (names) WHERE names IS NOT NULL")
