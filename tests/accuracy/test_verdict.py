@@ -203,6 +203,15 @@ def test_an_order_whose_buyer_the_platform_never_tells_is_of_nobody() -> None:
     assert judged(held=held, keys=untold) == ""
 
 
+@pytest.mark.parametrize(
+    ("platform", "told_at", "right"), [("douyin", "06", 1), ("douyin", "09", 0), ("youzan", "06", 0)]
+)
+def test_an_old_order_is_of_nobody_where_only_the_list_names_buyers(platform: str, told_at: str, right: int) -> None:
+    row = {**order("E1", "ann"), "platform": platform, "updated_at": f"2026-{told_at}-20T00:00:00.000Z"}
+    held = [Held(f"{platform}/{row['account']}", "E1", 9900, "paid", None)]
+    assert compare_orders([row], held, {}, {(platform, "ann")}, NOW).owner == right
+
+
 def test_identity_is_told_platform_by_platform() -> None:
     apart = {**CUSTOMERS, ("buyer", "youzan", "buyer-bob"): 1}
     found = compare_people(KEYS, apart, ORDERS, NOW).by_platform

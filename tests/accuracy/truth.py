@@ -21,6 +21,8 @@ from storage.unit_of_work import UnitOfWork
 CONNECTORS = load_connectors(Catalog())
 PUSHED = frozenset({"youzan", "douyin", "wechat_store", "meituan", "eleme"})
 """Whose whole past is told by pushes; the others are read as far back as they let one."""
+_PUSHES_NAME_NOBODY = frozenset({"douyin"})
+"""Whose pushes tell all of an order but its buyer: the list does, as far as it reaches back."""
 _COUPONS_TELL_NOBODY_ELSE = frozenset({"wechat_store"})
 """Whose pushes about coupons name the buyer within the shop alone, and who answer no question about buyers."""
 _NO_SHOPS = frozenset({"official_account", "wecom"})
@@ -57,8 +59,8 @@ class Judged:
 
 @dataclass(slots=True)
 class Accuracy(Judged):
-    """Of orders. owner: how many belong to the person who bought, and to nobody else; where a platform never tells who
-    that is, to nobody else."""
+    """Of orders. owner: how many belong to the person who bought, and to nobody else; where a platform does not tell
+    who that is, to nobody else."""
 
     owner: int = 0
 
@@ -143,8 +145,11 @@ def in_reach(row: Mapping[str, Any], now: datetime) -> bool:
     platform = row["platform"]
     if platform == "pinduoduo" and not row["was_paid"]:
         return False  # the platform shows nobody what was never paid
-    oldest = rfc3339(listed_since(platform, now))
-    return platform in PUSHED or bool(row["updated_at"] >= oldest)
+    return platform in PUSHED or _is_listed(row, now)
+
+
+def _is_listed(row: Mapping[str, Any], now: datetime) -> bool:
+    return bool(row["updated_at"] >= rfc3339(listed_since(row["platform"], now)))
 
 
 def compare_orders(
@@ -180,7 +185,10 @@ def compare_orders(
         if found.status != row["status"]:
             accuracy.note(row["order_id"], f"{found.status}, truly {row['status']}")
         whose = set(owners.get(found.customer, ()))
-        is_right = whose == {row["person"]} or (not whose and (row["platform"], row["person"]) not in buyers)
+        is_told = (row["platform"], row["person"]) in buyers
+        if row["platform"] in _PUSHES_NAME_NOBODY and not _is_listed(row, now):
+            is_told = False
+        is_right = whose == {row["person"]} or (not whose and not is_told)
         accuracy.owner += is_right
         if not is_right:
             accuracy.note(row["order_id"], f"of {', '.join(sorted(whose)) or 'nobody'}, truly of {row['person']}")
