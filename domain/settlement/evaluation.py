@@ -116,7 +116,8 @@ def _earning(scheme: Scheme, component: Component, base: int, doings: Doings) ->
         # What is finer than a base can be is earned in proportion: numerator and denominator go their ways.
         fine = doings.unrounded.get(component.name)
         whole, parts = (base, 1) if fine is None else (fine.numerator, fine.denominator)
-        exact = component.formula.earned(whole) if component.formula is not None else 0
+        # What is due whatever is done is not due to who was not there.
+        exact = component.formula.earned(whole) if component.formula is not None and (whole or doings.is_present) else 0
         amount = _settled(scheme, component, exact, EXACT * parts, doings)
     return Earning(component.name, base, amount)
 

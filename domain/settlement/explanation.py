@@ -80,8 +80,15 @@ def _rule(scheme: Scheme, component: Component) -> Text:
             each = _shown(rate // RATE, scheme)
             return Text(f"按{base.zh}，每个 {each}", f"{each} for each of: {base.en}")
         case Tiers(kind, steps):
-            tiers = [f"{_mark(step, scheme, money)} 起 {_worth(step, scheme, money)}" for step in steps]
-            english = [f"{_worth(step, scheme, money)} from {_mark(step, scheme, money)}" for step in steps]
+            flats = [_shown(step.flat, scheme) if step.flat else "" for step in steps]
+            tiers = [
+                f"{_mark(step, scheme, money)} 起 {_worth(step, scheme, money)}{f' 另加 {flat}' if flat else ''}"
+                for step, flat in zip(steps, flats, strict=True)
+            ]
+            english = [
+                f"{_worth(step, scheme, money)}{f' and {flat}' if flat else ''} from {_mark(step, scheme, money)}"
+                for step, flat in zip(steps, flats, strict=True)
+            ]
             how = (
                 Text("分段计算", "each slice at its own rate")
                 if kind == "graduated"

@@ -2,13 +2,13 @@
 
 rate: '5%'
 each: '8.00'
-tiers: { graduated: [ { from: '0.00', rate: '5%' }, { from: '10000.00', rate: '8%' } ] }
+tiers: { graduated: [ { from: '0.00', rate: '5%' }, { from: '10000.00', rate: '8%', flat: '200.00' } ] }
 package: { size: 10, price: '100.00', free: 10 }
 bonus: { steps: [ { from: 100, pays: '500.00' } ], each: true }
 fixed: '3000.00'
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -103,6 +103,8 @@ class _Reader:
             return None
         if kind == "volume":
             self._tell_drops(steps, Text("全额的费率", "the rate of all of it"), child(pointer, kind))
+            flats = [Step(step.mark, step.flat) for step in steps]
+            self._tell_drops(flats, Text("每档固定的一笔", "the flat fee"), child(pointer, kind))
         return Tiers(kind, steps)
 
     def package(self, data: Any, pointer: str) -> Package | None:
@@ -160,7 +162,8 @@ class _Reader:
             keys = listed(("from", worth))
             self._remarks.error("bad-steps", pointer, Text(f"每档要写 {keys}", f"Each step has {keys}"))
             return None
-        self._remarks.unknown_keys(data, ("from", worth), pointer)
+        words = ("from", worth) if worth == "pays" else ("from", worth, "flat")
+        self._remarks.unknown_keys(data, words, pointer)
         place = child(pointer, "from")
         mark = (
             read_amount(data["from"], self._currency, place, self._remarks)
@@ -173,9 +176,12 @@ class _Reader:
         else:
             value = read_amount(data[worth], self._currency, place, self._remarks)
             value = value * RATE if value is not None and worth == "each" else value
-        return None if mark is None or value is None else Step(mark, value)
+        flat: int | None = 0
+        if "flat" in data and worth != "pays":
+            flat = read_amount(data["flat"], self._currency, child(pointer, "flat"), self._remarks)
+        return None if mark is None or value is None or flat is None else Step(mark, value, flat)
 
-    def _tell_drops(self, steps: tuple[Step, ...], what: Text, pointer: str) -> None:
+    def _tell_drops(self, steps: Sequence[Step], what: Text, pointer: str) -> None:
         tell_drops(steps, what, self._shown, pointer, self._remarks, promised=self._rising)
 
     def _shown(self, mark: int) -> str:

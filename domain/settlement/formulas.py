@@ -12,10 +12,12 @@ from domain.settlement.exact import EXACT, WEIGHT
 
 
 class Step(NamedTuple):
-    """mark: from which base on, in whole units. worth: a rate of a tier (`exact.RATE`), or a bonus in minor units."""
+    """mark: from which base on, in whole units. worth: a rate of a tier (`exact.RATE`), or a bonus in minor units.
+    flat: what a tier pays beside its rate, in minor units."""
 
     mark: int
     worth: int
+    flat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Proportion:
 class Tiers:
     """`graduated` (分段): each slice at its own rate; `volume` (全额): all of it at the rate that was reached.
 
-    steps: ascending by mark, the first at 0.
+    steps: ascending by mark, the first at 0. The first one's flat fee is always due, those of others when something
+    lies in their slices; of `volume` it is that of the tier that was reached.
     """
 
     kind: Literal["graduated", "volume"]
@@ -40,11 +43,13 @@ class Tiers:
 
     def earned(self, base: int) -> int:
         if self.kind == "volume":
-            return base * next((step.worth for step in reversed(self.steps) if base >= step.mark * WEIGHT), 0)
+            reached = next((step for step in reversed(self.steps) if base >= step.mark * WEIGHT), Step(0, 0))
+            return base * reached.worth + reached.flat * EXACT
         ends = [*(step.mark * WEIGHT for step in self.steps[1:]), base]
         lows = [step.mark * WEIGHT for step in self.steps]
         slices = zip(self.steps, lows, ends, strict=True)
-        return sum((min(base, end) - low) * step.worth for step, low, end in slices if base > low)
+        flat = sum(step.flat for step, low in zip(self.steps, lows, strict=True) if base > low or not step.mark)
+        return sum((min(base, end) - low) * step.worth for step, low, end in slices if base > low) + flat * EXACT
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from domain.problems import ConflictProblem, Text
 from domain.settlement.bills import day_of
-from domain.settlement.formulas import Fixed
+from domain.settlement.formulas import Fixed, Tiers
 from domain.settlement.scheme import Scheme
 
 
@@ -49,7 +49,8 @@ def _paid_whatever_is_done(scheme: Scheme | None) -> Text | None:
     if scheme is None:
         return None
     for each in scheme.components:
-        if not each.deducts and (isinstance(each.formula, Fixed) or each.floor):
+        is_flat = isinstance(each.formula, Tiers) and each.formula.steps[0].flat > 0
+        if not each.deducts and (isinstance(each.formula, Fixed) or is_flat or each.floor):
             return Text(each.title, each.name)
     return Text("方案的保底 floor", "the scheme's floor") if scheme.floor else None
 

@@ -358,18 +358,21 @@ def _paid_by(component: Mapping[str, Any], base: Decimal | int) -> Decimal:
 
 
 def _by_tiers(tiers: Mapping[str, Any], base: Decimal) -> Decimal:
-    """All at the rate that was reached; or what lies above each mark, at what the rate rises by there."""
+    """All at the rate that was reached; or what lies above each mark, at what the rate rises by there. Flat fees: that
+    of the tier reached; or of each that something lies in, and the first one's anyway."""
     rows = [
-        (_mark(row["from"]), _part(row["rate"]) if "rate" in row else _fen(row["each"]))
+        (_mark(row["from"]), _part(row["rate"]) if "rate" in row else _fen(row["each"]), _fen(row.get("flat", "0.00")))
         for row in next(iter(tiers.values()))
     ]
     if "volume" in tiers:
-        reached = [rate for mark, rate in rows if base >= mark]
-        return base * reached[-1] if reached else Decimal(0)
+        reached = [base * rate + flat for mark, rate, flat in rows if base >= mark]
+        return reached[-1] if reached else Decimal(0)
     total, last = Decimal(0), Decimal(0)
-    for mark, rate in rows:
+    for mark, rate, flat in rows:
         total += max(base - mark, Decimal(0)) * (rate - last)
         last = rate
+        if mark == 0 or base > mark:
+            total += flat
     return total
 
 

@@ -70,6 +70,12 @@ def _by_formula() -> Iterator[Shape]:
                 *(_of(base, tiers={kind: _COUNT_TIERS}) for base in _COUNTS),
             ],
         )
+    for kind in ("graduated", "volume"):
+        of_money, of_counts = {kind: _with_flats(_MONEY_TIERS)}, {kind: _with_flats(_COUNT_TIERS)}
+        yield _shape(
+            f"{kind} with flat fees",
+            [*(_of(base, tiers=of_money) for base in money), *(_of(base, tiers=of_counts) for base in _COUNTS)],
+        )
     packages = [{"size": 1, "price": "0.99"}, {"size": 10, "price": "5.00", "free": 7}, {"size": 3, "price": "1.00"}]
     yield _shape("package", [_of(base, package=each) for base in _COUNTS for each in packages])
     for every in (False, True):
@@ -216,3 +222,7 @@ def _shape(name: str, earns: Sequence[Mapping[str, Any]], *, days: Sequence[date
     components = [{"name": f"c{number}", "title": f"c{number}", **each} for number, each in enumerate(earns)]
     text = yaml.safe_dump({"scheme": {**head, **more, "earns": components}}, allow_unicode=True, sort_keys=False)
     return Shape(name, text, days)
+
+
+def _with_flats(tiers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [{**each, "flat": f"{place}.5{place}"} for place, each in enumerate(tiers, 1)]

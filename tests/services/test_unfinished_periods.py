@@ -13,6 +13,9 @@ __all__ = ["office"]
 JUNE = date(2026, 6, 1)
 LAST_MOMENT, OVER = datetime(2026, 5, 31, 15, 59, 59, tzinfo=UTC), datetime(2026, 5, 31, 16, tzinfo=UTC)
 FIXED = "    - {{ name: rent, title: 固定服务费, fixed: '300.00' }}\n"
+FLAT = (
+    "    - {{ name: a, title: 分段, of: orders, tiers: {{ volume: [{{ from: 0, each: '1.00', flat: '9.00' }}] }} }}\n"
+)
 FLOOR = "    - {{ name: least, title: 保底提成, of: kept, rate: '1%', floor: '50.00' }}\n"
 
 
@@ -55,7 +58,7 @@ async def test_what_was_earned_so_far_is_settled_and_the_rest_is_booked_as_a_dif
 
 @pytest.mark.parametrize(
     ("more", "named"),
-    [(FIXED, "固定服务费"), (FLOOR, "保底提成"), ("  floor: '20.00'\n", "保底")],
+    [(FIXED, "固定服务费"), (FLAT, "分段"), (FLOOR, "保底提成"), ("  floor: '20.00'\n", "保底")],
 )
 async def test_what_is_paid_whatever_is_done_is_not_paid_in_advance(
     office: Office, books: Books, more: str, named: str

@@ -43,10 +43,14 @@ def test_stripe_s_graduated_tiers(units: int, wanted: str) -> None:
 
 @pytest.mark.parametrize(("units", "wanted"), [(0, 2), (1, 12), (10, 102), (11, 110), (12, 115), (20, 155), (21, 163)])
 def test_lago_s_graduated_charge_with_flat_fees(units: int, wanted: int) -> None:
-    """A flat fee of a tier is a bonus on reaching its first unit."""
-    slices = tiers("graduated", (0, "10"), (10, "5"), (20, "5"))
-    fees = Bonus((Step(0, 200), Step(11, 300), Step(21, 300)), each=True)
-    assert yuan(slices, units) + yuan(fees, units) == wanted
+    slices = Tiers("graduated", (Step(0, each("10"), 200), Step(10, each("5"), 300), Step(20, each("5"), 300)))
+    assert yuan(slices, units) == wanted
+
+
+@pytest.mark.parametrize(("units", "wanted"), [(0, 2), (9, 92), (10, 53), (19, 98), (20, 61)])
+def test_of_volume_tiers_the_flat_fee_of_the_one_that_was_reached_is_due(units: int, wanted: int) -> None:
+    steps = (Step(0, each("10"), 200), Step(10, each("5"), 300), Step(20, each("3"), 100))
+    assert yuan(Tiers("volume", steps), units) == wanted
 
 
 @pytest.mark.parametrize(("free", "wanted"), [(0, 1300), (10, 1200), (200, 0)])
@@ -64,7 +68,7 @@ def test_a_bonus_pays_the_highest_mark_or_every_mark() -> None:
 @given(BASES, BASES, st.lists(st.tuples(st.integers(1, 10**6), RATES), min_size=1, max_size=6), RATES)
 def test_graduated_tiers_never_fall(one: int, other: int, rows: list[tuple[int, int]], first: int) -> None:
     marks = dict(rows)
-    formula = Tiers("graduated", (Step(0, first), *(Step(mark, marks[mark]) for mark in sorted(marks))))
+    formula = Tiers("graduated", (Step(0, first, 7), *(Step(mark, marks[mark], mark % 11) for mark in sorted(marks))))
     low, high = sorted((one, other))
     assert formula.earned(low) <= formula.earned(high)
 

@@ -41,7 +41,7 @@ def test_everything_that_a_scheme_may_say() -> None:
           of: kept
           where: {channel: [live], first: true, order-amount: {at-least: '1000.00'}}
           weights: [{where: {first: true}, times: '1.5'}, {times: 2}]
-          tiers: {graduated: [{from: '0.00', rate: '5%'}, {from: '10000.00', rate: '8.25%'}]}
+          tiers: {graduated: [{from: '0.00', rate: '5%'}, {from: '10000.00', rate: '8.25%', flat: '2.00'}]}
           days: {from: 2026-11-01, until: 2026-11-12}
           factor: {score: after-sale, steps: [{from: 0, times: '0.8'}, {from: 90, times: 1}]}
           floor: '10.00'
@@ -61,7 +61,7 @@ def test_everything_that_a_scheme_may_say() -> None:
     )
     assert scheme.remarks == []
     live, pieces, deals, step, promised, rent, below, team, parcel = scheme.scheme.components
-    assert live.formula == Tiers("graduated", (Step(0, 50_000), Step(1_000_000, 82_500)))
+    assert live.formula == Tiers("graduated", (Step(0, 50_000), Step(1_000_000, 82_500, 200)))
     assert [each.weight for each in live.weightings] == [15_000, 20_000]
     assert (live.floor, live.cap, live.days) == (1_000, 5_000_000, (date(2026, 11, 1), date(2026, 11, 12)))
     assert pieces.formula == Package(10, 10_000, 10)
@@ -120,6 +120,18 @@ def test_everything_that_a_scheme_may_say() -> None:
         (
             "- {name: a, of: kept, tiers: {volume: [{from: '0.00', rate: '5%'}, {from: '9.00', rate: '4%'}]}}",
             ("falling-tiers", "/earns/0/tiers/volume/1"),
+        ),
+        (
+            "- {name: a, of: orders, tiers: {volume: [{from: 0, each: '5', flat: '2'}, {from: 9, each: '6.00'}]}}",
+            ("falling-tiers", "/earns/0/tiers/volume/1"),
+        ),
+        (
+            "- {name: a, of: kept, tiers: {graduated: [{from: '0.00', rate: '5%', flat: 2.5}]}}",
+            ("unquoted-fraction", "/earns/0/tiers/graduated/0/flat"),
+        ),
+        (
+            "- {name: a, of: kept, bonus: {steps: [{from: '9.00', pays: '5.00', flat: '2.00'}]}}",
+            ("unknown-key", "/earns/0/bonus/steps/0/flat"),
         ),
         (
             "- {name: t, overrides: {of: live, levels: ['5%']}}",
