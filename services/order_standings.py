@@ -14,8 +14,8 @@ from storage.sale_queue import QueuedOrder
 from storage.unit_of_work import UnitOfWork
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-# `refund_status` 4 of an order says that a refund was paid, not that it was for all of it [U]: where refunds are known,
-# they say what went back. Everywhere else an order is closed as a whole.
+# Until it was asked how much went back, `refund_status` 4 of an order closed it, whatever was paid: of what is stored,
+# refunds say what went back where they are known. Everywhere else an order is closed as a whole.
 _CLOSED_BY_ANY_REFUND = frozenset({"pinduoduo"})
 
 

@@ -14,8 +14,8 @@ from connectors.pinduoduo.decryption import DecryptionQuota
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pinduoduo.messages import ORDER_KIND
 from connectors.pinduoduo.pulling import ORDERS, REFUNDS, PinduoduoReader
-from connectors.pinduoduo.records import read_delivery, read_order, read_refund
-from connectors.pinduoduo.refunds import refund_information
+from connectors.pinduoduo.records import REFUNDED, lacks_refunded, read_delivery, read_order, read_refund
+from connectors.pinduoduo.refunds import refund_information, refunded_minor
 from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import mapping, optional_mapping, optional_text
 from connectors.shop_effects import pay_back_once, refuse_once, ship_once
@@ -54,11 +54,11 @@ class PinduoduoShop:
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:
         """The order as it is now."""
-        return read_order(await self._order(request.order_id))
+        return read_order(await self._whole(request.order_id))
 
     async def whole_order(self, order_id: str) -> Verified:
         """See `connectors.lookups.TellsWholeOrders`."""
-        return asked_for(ORDER_KIND, order_id, await self._order(order_id), self.gateway.now())
+        return asked_for(ORDER_KIND, order_id, await self._whole(order_id), self.gateway.now())
 
     async def get_refund(self, request: RefundOfOrderArguments) -> RefundOutput:
         """The after-sale application as it is now."""
@@ -134,6 +134,13 @@ class PinduoduoShop:
             await self.gateway.call("pdd.refund.reject", params, "refund_reject_response", effect=True)
 
         return await refuse_once(PLATFORM, lambda: self.get_refund(request), refuse)
+
+    async def _whole(self, order_id: str) -> Mapping[str, Any]:
+        """With how much went back of it, where something did."""
+        order = await self._order(order_id)
+        if lacks_refunded(order) is None:
+            return order
+        return {**order, REFUNDED: await refunded_minor(self.gateway, order_id)}
 
     async def _order(self, order_id: str) -> Mapping[str, Any]:
         found = await self.gateway.call("pdd.order.information.get", {"order_sn": order_id}, "order_info_get_response")

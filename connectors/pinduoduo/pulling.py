@@ -12,8 +12,8 @@ from connectors.listed_rows import listed_record, listed_rows
 from connectors.page_windows import Window, WindowedReader
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pinduoduo.messages import ORDER_KIND, REFUND_KIND
-from connectors.pinduoduo.records import PARCEL_BACK, lacks_parcel
-from connectors.pinduoduo.refunds import refund_information
+from connectors.pinduoduo.records import PARCEL_BACK, REFUNDED, lacks_parcel, lacks_refunded
+from connectors.pinduoduo.refunds import refund_information, refunded_minor
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import whole_number
 from connectors.single_reads import completed_rows
@@ -93,8 +93,7 @@ class PinduoduoReader:
             now = self._gateway.now()
             told_apart_by = (increment.number, *increment.status, increment.changed)
             rows = listed_rows(found, increment.rows, PLATFORM)
-            if known is REFUNDS:
-                rows = await self._with_parcels(rows)
+            rows = await (self._with_parcels(rows) if known is REFUNDS else self._with_refunded(rows))
             return [listed_record(increment.record, row, told_apart_by, now) for row in rows]
 
         return await WindowedReader(known, _WIDEST, _PAGE_SIZE, _SETTLES).pull(cursor, until, first_page, read)
@@ -107,6 +106,12 @@ class PinduoduoReader:
             return {PARCEL_BACK: found.get(PARCEL_BACK)}
 
         return await completed_rows(rows, lacks_parcel, read, at_once=_AT_ONCE, else_known=True)
+
+    async def _with_refunded(self, rows: Sequence[Any]) -> list[Any]:
+        async def read(number: str) -> Mapping[str, Any]:
+            return {REFUNDED: await refunded_minor(self._gateway, number)}
+
+        return await completed_rows(rows, lacks_refunded, read, at_once=_AT_ONCE, else_known=True)
 
     async def _ask(self, increment: _Increment, window: Window, *, page: int, use_has_next: bool) -> Mapping[str, Any]:
         params = {

@@ -38,6 +38,8 @@ _WAITS_FOR_THE_SHOP = "3"
 """Goods and money are asked for."""
 PARCEL_BACK = "express_no"
 """The parcel that goods come back in, by the name of refund.information.get [S]."""
+REFUNDED = "tandem.refunded_minor"
+"""How much of an order went back, added by whoever reads one of which something did: the order does not tell."""
 # Exchanged, repaired or sent once more, under way or over: no money goes back, so as a refund it is closed.
 _EXCHANGES: Mapping[str, RefundStatus] = {
     "14": "closed",
@@ -183,16 +185,26 @@ def _refund_status(said: Mapping[str, Any], parcel: str | None) -> RefundStatus:
     return "return_refused" if status == "refused" and parcel else status
 
 
+def lacks_refunded(row: Any) -> str | None:
+    """The number of an order of which money went back, whose row does not tell whether all of it did; None for any
+    other."""
+    said = optional_mapping(row)
+    is_refunded = str(said.get("refund_status")) == str(_REFUNDED)
+    return str(said["order_sn"]) if is_refunded and said.get("order_sn") and REFUNDED not in said else None
+
+
 def _order_status(order: Mapping[str, Any]) -> OrderStatus:
-    """An open group's orders are not sold yet; a failed group's and a refunded order are over."""
+    """Whoever joins a group has paid, though nothing is sent before it is full. Over is the order of a group that did
+    not fill, and one of which all went back; where nobody knows how much did, one that was never sent."""
+    status = state_of(ORDER_STATUSES, order, "order_status", "unknown")
     if whole_number(order, "refund_status", 0) == _REFUNDED:
-        return "closed"
+        refunded = whole_number(order, REFUNDED, -1)
+        if refunded >= fen(order, "pay_amount") or (refunded < 0 and status == "paid"):
+            return "closed"
     group = whole_number(order, "group_status", 1)
     if group == _GROUP_FAILED:
         return "closed"
-    if group == _GROUP_OPEN:
-        return "unpaid"
-    return state_of(ORDER_STATUSES, order, "order_status", "unknown")
+    return "paid" if group == _GROUP_OPEN else status
 
 
 def _lines(order: Mapping[str, Any]) -> tuple[OrderLine, ...]:

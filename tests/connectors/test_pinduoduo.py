@@ -16,6 +16,7 @@ from connectors.pinduoduo.channel import PinduoduoChannel
 from connectors.pinduoduo.codes import CODES
 from connectors.pinduoduo.messages import REFUND_TOPICS
 from connectors.pinduoduo.pulling import ORDERS, REFUNDS
+from connectors.pinduoduo.records import REFUNDED
 from connectors.webhooks import Verified, WebhookRequest
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.events import Event, rfc3339
@@ -265,11 +266,16 @@ def test_nobody_pushes_for_pinduoduo_over_http() -> None:
     ("change", "status"),
     [
         ({}, "paid"),
-        ({"group_status": 0}, "unpaid"),
+        ({"group_status": 0}, "paid"),
         ({"group_status": 2}, "closed"),
         ({"order_status": 2}, "shipped"),
         ({"order_status": 3}, "completed"),
-        ({"order_status": 3, "refund_status": 4}, "closed"),
+        ({"order_status": 3, "refund_status": 4}, "completed"),
+        ({"order_status": 3, "refund_status": 4, REFUNDED: 7989}, "completed"),
+        ({"order_status": 3, "refund_status": 4, REFUNDED: 7990}, "closed"),
+        ({"order_status": 1, "refund_status": 4}, "closed"),
+        ({"order_status": 1, "refund_status": 4, REFUNDED: 100}, "paid"),
+        ({"group_status": 0, "refund_status": 4, REFUNDED: 7990}, "closed"),
         ({"order_status": None}, "unknown"),
     ],
 )

@@ -10,6 +10,7 @@ from connectors.accounts import Account
 from connectors.pinduoduo.records import read_refund
 from connectors.webhooks import Verified
 from domain.problems import ConflictProblem, ProblemError
+from simulator import trade
 from simulator.entities import RefundStatus
 from simulator.platforms.pinduoduo import render
 from tests.connectors.harness import Outside, connector, perform
@@ -132,3 +133,27 @@ async def test_a_refund_reads_the_same_by_itself_as_in_the_list(world: Outside, 
     assert told == [read.amount_minor, read.returns_goods, read.reason]
     # That the goods came back, the list does not tell, though the order's own parcel stands there.
     assert (event.data["status"], bool(listing["tracking_number"])) == ("requested", True)
+
+
+@pytest.mark.parametrize(("amounts", "status"), [((100,), "shipped"), ((100, 200), "shipped"), ((None,), "closed")])
+async def test_an_order_is_over_when_all_of_it_went_back(
+    world: Outside, amounts: tuple[int | None, ...], status: str
+) -> None:
+    """`refund_status` says no more than that something did."""
+    client, account = await world.open("pinduoduo"), await world.account("pinduoduo")
+    state = world.sim.app.state.world
+    order = trade.ship(state, trade.pay(state, trade.place_order(state, SHOP)))
+    for amount in amounts:
+        refund = trade.request_refund(state, order, amount_minor=amount or order.paid_minor, returns_goods=False)
+        trade.pay_back(state, refund, refund.version)
+    assert (await perform(client, "pinduoduo.get_order", order_id=order.id)).status == status
+    soon = datetime.now(UTC) + timedelta(minutes=5)
+    records, _ = await pull_all(client, "orders", soon - timedelta(minutes=12), until=soon)
+    (told,) = [each for each in events_of(records, account) if each.subject == f"order:{order.id}"]
+    assert isinstance(told.data, dict)
+    assert told.data["status"] == status
+    await world.break_things({"match": {"api": "pdd.refund.list.increment.get"}, "fault": "forbidden"})
+    records, _ = await pull_all(client, "orders", soon - timedelta(minutes=12), until=soon)
+    (told,) = [each for each in events_of(records, account) if each.subject == f"order:{order.id}"]
+    assert isinstance(told.data, dict)
+    assert told.data["status"] == "shipped", "as far as it is known"

@@ -58,10 +58,13 @@ def order_get(platform: Pinduoduo, call: Call) -> Json:
 
 
 def refunds_increment(platform: Pinduoduo, call: Call) -> Json:
-    """After-sale applications by the time of their last change, newest first."""
+    """After-sale applications by the time of their last change, newest first; or all of one order, whenever it was."""
     _needs(call, "after_sales_status", "after_sales_type")
     start, end = _window(platform, call)
-    found = call.world.refunds.between("modified", start, end, shop=call.shop.id)
+    if order := call.params.get("order_sn"):
+        found = [row for row in call.world.refunds.having(tid=order) if row.shop == call.shop.id]
+    else:
+        found = call.world.refunds.between("modified", start, end, shop=call.shop.id)
     rows = [render.listed_refund(row, call.world.orders.get(row.tid)) for row in reversed(found)]
     return _listed(call, rows, "refund_list")
 

@@ -106,7 +106,8 @@ def refund(row: Refund) -> Json:
 
 
 def _refund_status(row: Order) -> int:
-    return 4 if row.status is OrderStatus.CLOSED else 1
+    """4: money went back, be it all of it or a part."""
+    return 4 if row.status is OrderStatus.CLOSED or row.refunded_minor else 1
 
 
 def _yuan(amount_minor: int) -> float:
