@@ -11,6 +11,7 @@ from sqlmodel import Field, col, select
 
 from storage.encryption import EncryptedJson
 from storage.identities import IdentityRow
+from storage.orders import OrderRow
 from storage.scoping import ScopedColumns
 from storage.tables import Table, gap_versions, instant, tie
 from storage.unit_of_work import Repository
@@ -58,6 +59,23 @@ GONE = frozenset({"removed", "lost", "gone"})
 
 class Interactions(Repository):
     """Interactions by their platform's own id."""
+
+    async def is_on_an_order(self, coupon: InteractionRow) -> bool:
+        """Whether a coupon was spent on an order that its holder placed after it was told of last, and that is not
+        over: what a closed order held is given back."""
+        if coupon.identity_id is None:
+            return False
+        holder = select(IdentityRow.customer_id).where(col(IdentityRow.id) == coupon.identity_id).scalar_subquery()
+        theirs = select(col(IdentityRow.id)).where(col(IdentityRow.customer_id) == holder)
+        placed_at = func.coalesce(col(OrderRow.created_at), col(OrderRow.paid_at), col(OrderRow.told_at))
+        statement = select(col(OrderRow.id)).where(
+            col(OrderRow.identity_id).in_(theirs),
+            col(OrderRow.account_id) == coupon.account_id,
+            col(OrderRow.coupon_ids).contains([coupon.key]),
+            col(OrderRow.status) != "closed",
+            placed_at >= coupon.occurred_at,
+        )
+        return (await self.session.scalar(statement.limit(1))) is not None
 
     async def find(self, account_id: str, kind: str, key: str) -> InteractionRow | None:
         """The one thing with this id; None when nobody told of it."""

@@ -1,12 +1,13 @@
 """Whether a coupon can still be spent, as its shop told last."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 
-from domain.canonical import Buyer, CouponData
+from domain.canonical import Buyer, CouponData, OrderData, Origin
 from domain.canonical.announcing import announce
 from domain.catalog.coupons import CouponCheckArguments
 from services.coupons import CouponService
@@ -15,6 +16,8 @@ from services.intake import Arrival, Intake
 from storage.engine import Database
 from storage.interactions import InteractionRow
 from storage.unit_of_work import UnitOfWork
+
+TAKEN = datetime(2026, 11, 1, 4, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,38 @@ async def test_a_coupon_can_be_spent_until_its_last_day_is_over(
     assert (found.usable, found.state) == expected
     other = await coupons.check(CouponCheckArguments(platform="youzan", account="other", coupon_id="c1"))
     assert (other.usable, other.state) == (False, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("more", "usable"),
+    [
+        ({}, False),
+        ({"status": "unpaid"}, False),
+        ({"status": "closed"}, True),
+        ({"coupon_ids": ("c2",)}, True),
+        ({"buyer": Buyer(buyer_id="B2")}, True),
+        ({"account": "other"}, True),
+        ({"created_at": TAKEN - timedelta(days=1)}, True),
+    ],
+)
+async def test_a_coupon_that_stands_on_an_order_is_used_though_no_push_said_so(
+    database: Database, more: dict[str, Any], usable: bool
+) -> None:
+    """What a closed order held is given back, and what was ordered before it was taken held another one."""
+    shop: dict[str, Any] = {"platform": "wechat_store", "account": "shop", "version": 1, "buyer": Buyer(buyer_id="B1")}
+    coupon = CouponData(**shop, coupon_id="c1", batch_id="b1", state="taken", occurred_at=TAKEN)
+    ordered = TAKEN + timedelta(hours=1)
+    order = {**shop, "order_id": "E1", "status": "paid", "coupon_ids": ("c1",), "created_at": ordered, **more}
+    await taken_in(database, coupon, OrderData(**order, occurred_at=ordered))
+    asked = CouponCheckArguments(platform="wechat_store", account="shop", coupon_id="c1")
+    found = await CouponService(database).check(asked)
+    assert (found.usable, found.state) == (usable, "taken" if usable else "used")
+
+
+async def taken_in(database: Database, *records: Origin) -> None:
+    async with UnitOfWork(database) as work:
+        arrivals = [Arrival.of(announce(each, TAKEN), TAKEN) for each in records]
+        await Intake(IdentityService()).take_in(work, arrivals)
 
 
 async def test_the_code_of_a_coupon_is_told_by_whoever_told_it_and_kept_encrypted(database: Database) -> None:
