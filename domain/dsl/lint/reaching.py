@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from domain.dsl.lint.calls import declared_calls
 from domain.dsl.lint.events import awaited_types
 from domain.dsl.lint.outline import TaskSite, as_dict
 from domain.dsl.lint.registry import Lint, Remark, rule
@@ -28,6 +29,21 @@ def marketing_goes_on(lint: Lint) -> Iterator[Remark]:
                 "docs/journeys.md",
             ),
         )
+
+
+@rule("unguarded-message", "info")
+def unguarded_messages(lint: Lint) -> Iterator[Remark]:
+    """A platform's own call knows neither who asked to be left alone nor how much one may hear in a week."""
+    for task, declared in declared_calls(lint):
+        if declared.writes_to is not None:
+            yield Remark(
+                task.at("call"),
+                Text(
+                    f"{declared.name} 直接发出，不看勿扰、同意、免打扰时段和频次：服务通知可以，推广请用 send",
+                    f"{declared.name} writes at once, whatever the customer asked for and however often: fine for "
+                    "service, but advertise with `send`",
+                ),
+            )
 
 
 def _is_marketing(task: TaskSite) -> bool:

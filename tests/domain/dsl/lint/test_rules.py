@@ -238,6 +238,16 @@ do:
               with: {timeout: P9D, events: {silenced: {type: tandem.customer.suppressed}}}""",
     ),
     Case(
+        "unguarded-message",
+        3,
+        """
+do:
+  - tell: {call: official_account.send_text, with: {account: shop, openid: o1, text: hi}}""",
+        """
+do:
+  - tell: {call: send, with: {purpose: service, account: corp, to: wm1, text: hi}}""",
+    ),
+    Case(
         "retry-without-limit",
         5,
         """
