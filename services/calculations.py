@@ -24,7 +24,6 @@ from domain.settlement.calculation import (
     first_pass,
     second_pass,
 )
-from domain.settlement.exact import WEIGHT
 from domain.settlement.periods import next_common_start
 from domain.settlement.scheme import Cycle, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
@@ -355,12 +354,12 @@ async def _known(
                 bases[sold.payee].update(sold.bases)
                 by_line[sold.payee], unrounded[sold.payee] = sold.by_line, sold.unrounded
         for component in scheme.components:
-            if component.deed is not None:
+            if deeds := component.deeds:
                 start, end = component.days or (row.start, row.end)
                 start, end = max(start, row.start), min(end, row.end)
-                for payee, counts in (await facts.of_part(part, start, end, upto, component.deed)).items():
-                    if payee in members and component.deed in counts:
-                        bases[payee][component.name] = counts[component.deed] * WEIGHT
+                for payee, counts in (await facts.of_part(part, start, end, upto, deeds)).items():
+                    if payee in members and not deeds.keys().isdisjoint(counts):
+                        bases[payee][component.name] = sum(counts.get(name, 0) * deeds[name] for name in deeds)
     return {
         payee: Known(bases.get(payee, {}), by_line.get(payee, {}), scores.get(payee, {}), unrounded.get(payee, {}))
         for payee in bases.keys() | scores.keys()

@@ -156,7 +156,7 @@ class EarningExplanations:
 
     async def facts(self, payee: int, component: Component, page: PageRequest) -> Page[Fact]:
         """The visits, reviews and bookings that count for a component, and the scores that it goes by."""
-        deeds = [component.deed] if component.deed is not None else []
+        deeds = list(component.deeds)
         scores = list(component.scores)
         if not deeds and not scores:
             return Page([])

@@ -4,7 +4,7 @@ Deeds (`visits`, `reviews`, `bookings`, and what a scheme counts besides) add up
 Of scores, whatever else they are called, the one that was noted last counts. Which of both a name is, its scheme says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -116,11 +116,11 @@ class PayeeFacts(Repository):
         return int(await self.session.scalar(text("SELECT coalesce(max(seq), 0) FROM payee_facts")) or 0)
 
     async def of_part(
-        self, part: int, start: date, end: date, upto: int, counted: str | None = None
+        self, part: int, start: date, end: date, upto: int, counted: Iterable[str] = ()
     ) -> Mapping[int, Mapping[str, int]]:
         """What payees of a part did and were given on days `[start, end)`, by payee and name. counted: what adds up
         beside visits, reviews and bookings."""
-        deeds = [*DEEDS, *([counted] if counted is not None else [])]
+        deeds = [*DEEDS, *counted]
         values = {"start": start, "end": end, "upto": upto, "deeds": deeds, "part": part, "parts": PARTS}
         found: dict[int, dict[str, int]] = {}
         for payee, name, amount in await fetch(self.work, _SUMS, values):

@@ -20,6 +20,7 @@ from domain.dsl.findings import child, did_you_mean, listed
 from domain.money import major_from_minor
 from domain.problems import Text
 from domain.remarks import Remarks
+from domain.settlement.counted_facts import read_counted
 from domain.settlement.factor_reading import read_factor
 from domain.settlement.formula_reading import FORMULA_WORDS, read_formula
 from domain.settlement.formulas import Fixed, Formula, Proportion
@@ -31,7 +32,6 @@ from domain.settlement.role_reading import read_roles
 from domain.settlement.scalars import NAME, read_amount, read_count, read_day, read_rate, read_times
 from domain.settlement.scheme import (
     BASES,
-    DEEDS,
     DONE_BASES,
     LINE_BASES,
     Base,
@@ -65,10 +65,6 @@ _KEYS = (
 # What a formula is read with whose base is wrong, so that both are told at once.
 _STAND_INS: Mapping[str, Base] = {"rate": "kept", "each": "orders"}
 _OF_LINES_ONLY = ("where", "weights", "grain", "level")
-_WHICH: Mapping[str, Text] = {
-    "score": Text("还要写 score：哪一项考核分，例如 after-sale", "Say which score: `score: after-sale`"),
-    "count": Text("还要写 count：累计哪一项，例如 openings", "Say what is counted: `count: openings`"),
-}
 _GRAINS: tuple[Grain, ...] = ("payee", "line")
 MOST_WEIGHTS = 20
 
@@ -209,8 +205,8 @@ class _Reader:
             base=base,
             formula=formula,
             override=override,
-            score=self._fact("score", base),
-            counted=self._fact("count", base),
+            score=self._score(base),
+            counted=self._counted(base),
             level=self._level(),
             tests=tests,
             weightings=weightings,
@@ -255,17 +251,22 @@ class _Reader:
                 self._error("unknown-base", self._at("of") if "of" in self._data else self._pointer, text)
         return found
 
-    def _fact(self, key: str, base: Base | None) -> str | None:
-        """The name of the facts that a base of the same word is of."""
-        name = self._data.get(key)
-        if base == key and (not isinstance(name, str) or NAME.fullmatch(name) is None):
-            self._error(f"bad-{key}", self._at(key) if key in self._data else self._pointer, _WHICH[key])
-        elif base == key == "count" and name in DEEDS:
-            text = Text(f"{name} 直接写 of: {name}", f"Write `of: {name}`")
-            self._error("bad-count", self._at(key), text)
-        elif base != key and name is not None:
-            self._refuse((key,), str(base))
+    def _score(self, base: Base | None) -> str | None:
+        """The name of the marks that a score is of."""
+        name = self._data.get("score")
+        if base == "score" and (not isinstance(name, str) or NAME.fullmatch(name) is None):
+            text = Text("还要写 score：哪一项考核分，例如 after-sale", "Say which score: `score: after-sale`")
+            self._error("bad-score", self._at("score") if "score" in self._data else self._pointer, text)
+        elif base != "score" and name is not None:
+            self._refuse(("score",), str(base))
         return str(name) if name is not None else None
+
+    def _counted(self, base: Base | None) -> tuple[tuple[str, int], ...]:
+        if base == "count":
+            return read_counted(self._data, self._pointer, self._remarks)
+        if "count" in self._data:
+            self._refuse(("count",), str(base))
+        return ()
 
     def _level(self) -> int:
         if "level" not in self._data:

@@ -120,12 +120,16 @@ def _rule(scheme: Scheme, component: Component) -> Text:
 
 def _base(component: Component) -> Text:
     base = str(component.base)
-    of = component.score or component.counted
+    of = component.score or "、".join(_times(name, weight) for name, weight in component.counted)
     name = f"{BASES[component.base] if component.base else ''}{f' {of}' if of else ''}"
     english = f"{_BASE_WORDS.get(base, base)}{f' {of}' if of else ''}"
     if component.level:
         return Text(f"下 {component.level} 级的{name}", f"{english} of level {component.level} below")
     return Text(name, english)
+
+
+def _times(name: str, weight: int) -> str:
+    return name if weight == WEIGHT else f"{name}×{weight / WEIGHT:g}"
 
 
 def _conditions(scheme: Scheme, component: Component) -> Text:

@@ -71,6 +71,9 @@ def refuse_recruiting(data: Mapping[str, Any], base: Base | None, pointer: str, 
         remarks.error("pay-for-recruiting", child(pointer, "factor", "score"), REFUSAL)
     if base is None or base in LINE_BASES:
         return
+    counted = data.get("count")
+    if isinstance(counted, Mapping) and (name := next(filter(is_recruiting, counted), None)):
+        remarks.error("pay-for-recruiting", child(pointer, "count", name), REFUSAL)
     named = next((key for key in ("score", "count", "name", "title") if is_recruiting(data.get(key))), None)
     if named is not None:
         remarks.error("pay-for-recruiting", child(pointer, named), REFUSAL)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from domain.settlement.exact import Rounding
+from domain.settlement.exact import WEIGHT, Rounding
 from domain.settlement.formulas import Formula, Step
 
 Cycle = Literal["day", "week", "half-month", "month"]
@@ -105,10 +105,10 @@ class Factor:
 class Component:
     """One way of earning.
 
-    counted: the name of the facts that add up to a `count`. level: whose sales: 0 the payee's own, 1 those of whom they
-    brought in, and so on. grain: what is rounded, the whole base or each line. deducts: it is taken off instead. roles:
-    who earns by it; empty for every payee of the scheme. days: orders paid and deeds done within these only, the last
-    not included. rising: more of it was promised never to earn less.
+    counted: the names of the facts that add up to a `count`, and how many ten-thousandths each counts. level: whose
+    sales: 0 the payee's own, 1 those of whom they brought in, and so on. grain: what is rounded, the whole base or each
+    line. deducts: it is taken off instead. roles: who earns by it; empty for every payee of the scheme. days: orders
+    paid and deeds done within these only, the last not included. rising: more of it was promised never to earn less.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Component:
     formula: Formula | None
     override: Override | None = None
     score: str | None = None
-    counted: str | None = None
+    counted: tuple[tuple[str, int], ...] = ()
     level: int = 0
     tests: tuple[LineTest, ...] = ()
     weightings: tuple[Weighting, ...] = ()
@@ -131,9 +131,10 @@ class Component:
     rising: bool = False
 
     @property
-    def deed(self) -> str | None:
-        """The name of the facts that add up to its base; None where it is of something else."""
-        return self.base if self.base in DEEDS else self.counted
+    def deeds(self) -> Mapping[str, int]:
+        """The names of the facts that add up to its base, with how many ten-thousandths each counts; none where it is
+        of something else."""
+        return {self.base: WEIGHT} if self.base in DEEDS else dict(self.counted)
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -176,7 +177,7 @@ class Scheme:
     @property
     def deeds(self) -> tuple[str, ...]:
         """The names of the facts that add up to something it pays for."""
-        return tuple(dict.fromkeys(each.deed for each in self.components if each.deed is not None))
+        return tuple(dict.fromkeys(name for each in self.components for name in each.deeds))
 
     @property
     def scores(self) -> tuple[str, ...]:

@@ -169,12 +169,16 @@ class _Recomputation:
         if of == "score":
             return Decimal(self._score(code, component["score"]))
         if of in _DEEDS:
-            return Decimal(
-                sum(
-                    each.amount
-                    for each in self._noted(code, component["count"] if of == "count" else of)
+            counted = component["count"] if of == "count" else of
+            weights = {counted: "1"} if isinstance(counted, str) else counted
+            return sum(
+                (
+                    each.amount * Decimal(str(times))
+                    for name, times in weights.items()
+                    for each in self._noted(code, name)
                     if "days" not in component or component["days"]["from"] <= each.day < component["days"]["until"]
-                )
+                ),
+                Decimal(0),
             )
         return Decimal(sum(self._worths(component, code)))
 

@@ -127,8 +127,11 @@ def _by_the_rest() -> Iterator[Shape]:
     hows |= {base: {"each": "0.77"} for base in _COUNTS}
     weighted = [_of(base, weights=weights, **hows[base]) for base in _LINES]
     tiered = _of("quantity", weights=weights, tiers={"graduated": _COUNT_TIERS})
+    triggers = {"visits": 1, "bookings": "0.5", "reviews": "1.3333", "openings": 2}
+    mixed = _of("count", count=triggers, tiers={"graduated": _COUNT_TIERS})
+    mixed_within = _of("count", count=triggers, days=days, each="0.77")
     packed = _of("orders", weights=weights, package={"size": 3, "price": "9.00"})
-    yield _shape("weights", [*weighted, tiered, packed])
+    yield _shape("weights", [*weighted, tiered, mixed, mixed_within, packed])
     yield _shape(
         "days", [_of(base, days=days, **hows[base]) for base in (*_LINES, "visits", "reviews", "bookings", "count")]
     )

@@ -9,8 +9,11 @@ import pytest
 from domain.access import Role
 from domain.problems import AuthorizationProblem
 from domain.settlement.payees import NewPayee
+from services.earning_explanations import EarningExplanations
 from services.noted_facts import FLOW
 from services.settlement_views import SettlementViews
+from storage.calculations import Calculations
+from storage.paging import PageRequest
 from storage.payee_facts import PayeeFact, PayeeFacts
 from storage.payees import Payees
 from storage.unit_of_work import UnitOfWork
@@ -199,6 +202,41 @@ scheme:
       each: '1.00'
     - {{ name: mark, title: 最后一次, of: score, score: openings, each: '0.01' }}
 """
+
+
+TRIGGERS = """
+scheme:
+  name: promoters
+  version: {version}
+  title: 触发
+  cycle: month
+  counts: paid
+  from: 2026-01-01
+  payees: {{ roles: [promoter] }}
+  earns:
+    - name: doings
+      title: 到店、预约与评价
+      of: count
+      count: {{ visits: 1, bookings: '0.5', reviews: 2 }}
+      tiers: {{ graduated: [{{ from: 0, each: '1.00' }}, {{ from: 5, each: '3.00' }}] }}
+"""
+
+
+async def test_several_triggers_count_by_their_weights_into_one_tier(office: Office) -> None:
+    await office.scheme("2.0.0", text=TRIGGERS)
+    await note(office, "qian", "visits", {"P1": 3, "P2": 5})
+    await note(office, "qian", "bookings", {"P1": 5})
+    await note(office, "qian", "reviews", {"P1": 1})
+    calculation = await office.preview()
+    assert await office.earned(calculation) == {"P1": {"doings": 1_250}, "P2": {"doings": 500}}
+    async with UnitOfWork(office.database) as work:
+        row = await Calculations(work).find(calculation)
+        assert row is not None
+        payee = (await Payees(work).rows(["P1"]))["P1"].id
+        scheme = await office.steps.scheme(work, row)
+        explanations = EarningExplanations(work, row, scheme)
+        facts = await explanations.facts(payee, scheme.components[0], PageRequest(10))
+        assert [(each.name, each.amount) for each in facts.items] == [("visits", 3), ("bookings", 5), ("reviews", 1)]
 
 
 async def test_what_a_scheme_counts_adds_up_where_a_score_is_the_last_one(office: Office) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from domain.dsl.findings import value_at
 from domain.settlement.exact import RATE
-from domain.settlement.explanation import explained
+from domain.settlement.explanation import explained, rule_of
 from domain.settlement.formulas import Bonus, Fixed, Package, Proportion, Step, Tiers
 from domain.settlement.levels import AllowedLevels, LevelLimit
 from domain.settlement.scheme import BASES, MONEY_BASES, Base, Override
@@ -100,6 +100,9 @@ def test_everything_that_a_scheme_may_say() -> None:
         ("- {name: a, of: count, count: Group buys, each: '5.00'}", ("bad-count", "/earns/0/count")),
         ("- {name: a, of: count, count: visits, each: '5.00'}", ("bad-count", "/earns/0/count")),
         ("- {name: a, of: visits, count: openings, each: '5.00'}", ("out-of-place", "/earns/0/count")),
+        ("- {name: a, of: count, count: {}, each: '5.00'}", ("bad-count", "/earns/0/count")),
+        ("- {name: a, of: count, count: {visits: 0.5}, each: '5.00'}", ("unquoted-fraction", "/earns/0/count/visits")),
+        ("- {name: a, of: count, count: {Group buys: 1}, each: '5.00'}", ("bad-count", "/earns/0/count")),
         (
             "- {name: a, of: count, count: openings, where: {first: true}, each: '5.00'}",
             ("out-of-place", "/earns/0/where"),
@@ -190,6 +193,16 @@ def test_a_mistake_is_told_at_its_place(earns: str, wanted: tuple[str, str]) -> 
 )
 def test_a_mistake_of_the_scheme_itself(head: str, wanted: tuple[str, str]) -> None:
     assert mistakes("- {name: a, of: kept, rate: '5%'}", head) == [wanted]
+
+
+def test_several_triggers_are_counted_by_their_weights() -> None:
+    said = "- {name: a, of: count, count: {visits: 1, openings: '0.5'}, each: '5.00'}"
+    scheme = read(said).scheme
+    assert scheme is not None
+    (component,) = scheme.components
+    assert component.deeds == {"visits": 10_000, "openings": 5_000}
+    assert scheme.deeds == ("visits", "openings")
+    assert "累计数 visits、openings×0.5" in rule_of(scheme, component).zh
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -318,6 +331,7 @@ def test_a_share_of_what_is_promised_to_rise_may_be_promised_too() -> None:
         ("{name: a, of: kept, rate: '5%', factor: {score: referrals, steps: [{from: 0, times: 1}]}}", "/factor/score"),
         ("{name: a, of: invites, each: '50.00'}", "/of"),
         ("{name: a, of: count, count: recruits, each: '50.00'}", "/count"),
+        ("{name: a, of: count, count: {visits: 1, recruits: 2}, each: '50.00'}", "/count/recruits"),
     ],
 )
 def test_recruiting_is_not_paid_by_whatever_name(component: str, place: str) -> None:
