@@ -233,12 +233,15 @@ async def pause(seconds: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def heart_beating() -> AsyncIterator[None]:
-    """Tell the server that this process lives, however long one batch takes: when it dies, another one takes over."""
+async def heart_beating(*details: object) -> AsyncIterator[None]:
+    """Tell the server that this process lives, however long one batch takes: when it dies, another one takes over.
+
+    details: what it works at, which whoever looks at the pending activity in Temporal sees.
+    """
 
     async def beat() -> None:
         while True:
-            activity.heartbeat()
+            activity.heartbeat(*details)
             await asyncio.sleep(_BEAT_S)
 
     beating = asyncio.create_task(beat())

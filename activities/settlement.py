@@ -44,7 +44,7 @@ class SettlementActivities:
     @activity.defn(name=messages.CALCULATE_PART_ACTIVITY)
     async def calculate_part(self, part: messages.CalculationPart) -> str:
         """The digest of the part."""
-        async with refusing():
+        async with refusing({"pass": part.pass_number, "part": part.part}):
             work = self._steps.earn_alone if part.pass_number == ALONE else self._steps.earn_by_downline
             return (await work(UUID(part.calculation), part.part)).digest
 
@@ -75,7 +75,7 @@ class SettlementActivities:
     @activity.defn(name=messages.BOOK_PART_ACTIVITY)
     async def book_part(self, part: messages.BookingPart) -> int:
         """How many transfers there are for the part."""
-        async with refusing():
+        async with refusing({"book": part.calculation, "part": part.part}):
             return await self._runs.book_part(UUID(part.run), UUID(part.calculation), part.part)
 
     @activity.defn(name=messages.FINISH_BOOKING_ACTIVITY)
@@ -86,10 +86,10 @@ class SettlementActivities:
 
 
 @asynccontextmanager
-async def refusing() -> AsyncIterator[None]:
-    """Tell the server that this lives, and refusals as it understands them."""
+async def refusing(*details: object) -> AsyncIterator[None]:
+    """Tell the server that this lives and what it works at, and refusals as it understands them."""
     try:
-        async with heart_beating():
+        async with heart_beating(*details):
             yield
     except ProblemError as error:
         raise failure(error.problem) from error

@@ -43,14 +43,23 @@ async def test_a_slow_part_does_not_look_like_a_dead_worker(database: Database, 
     settlement = SettlementActivities(steps, SlowRuns(database, steps, CONNECTORS))
     beats = [time.monotonic()]
     stage = ActivityEnvironment()
-    stage.on_heartbeat = lambda *_: beats.append(time.monotonic())
+    told = []
+
+    def beat(*details: object) -> None:
+        beats.append(time.monotonic())
+        told.append(details)
+
+    stage.on_heartbeat = beat
+    calculation = str(uuid4())
     done: str | int
     if work == 7:
-        done = await stage.run(settlement.book_part, messages.BookingPart(str(uuid4()), str(uuid4()), 3))
+        done = await stage.run(settlement.book_part, messages.BookingPart(str(uuid4()), calculation, 3))
     else:
         number = ALONE if work == "alone" else BY_DOWNLINE
-        done = await stage.run(settlement.calculate_part, messages.CalculationPart(str(uuid4()), number, 3))
+        done = await stage.run(settlement.calculate_part, messages.CalculationPart(calculation, number, 3))
     beats.append(time.monotonic())
     assert done == work
     assert len(beats) >= 4
     assert max(later - earlier for earlier, later in itertools.pairwise(beats)) < 2, "ten seconds are let pass"
+    at = {"book": calculation, "part": 3} if work == 7 else {"pass": 1 if work == "alone" else 2, "part": 3}
+    assert all(details == (at,) for details in told), "whoever looks in Temporal sees which part it is"
