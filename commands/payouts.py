@@ -10,6 +10,7 @@ import typer
 from commands.database import AsDirector, approving_actor, command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from commands.settlement_calculations import AsJson
+from commands.settlement_status import show_problem, show_verdicts
 from connectors.http import Link, open_client
 from domain.access import Role
 from domain.money import major_from_minor
@@ -198,6 +199,8 @@ def _show(view: BatchView, settings: Settings) -> None:
     zh = f"{said}；批准 {yes}/{batch.approvals_needed or '-'}；最后一笔 {last}"
     en = f"{said}; approvals {yes}/{batch.approvals_needed or '-'}; the last is paid on {last}"
     say(settings, Text(zh, en))
+    show_problem(batch.problem, settings)
+    show_verdicts(view.approvals, settings)
     typer.echo(str(batch.id))
     for rail, payer in batch.payers.items():
         typer.echo(f"{rail}: {payer.account} ({payer.mch_id})")

@@ -12,6 +12,7 @@ import typer
 from commands.database import AsDirector, approving_actor, command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from commands.settlement_calculations import AsJson, CycleOption, Day, SchemeName
+from commands.settlement_status import show_run_view
 from commands.yaml_files import read_file
 from connectors.loading import load_connectors
 from domain.access import Role
@@ -28,9 +29,8 @@ from runtime.settings import Settings
 from runtime.settings_source import read_settings
 from services.calculations import CalculationSteps
 from services.exchange_rates import ExchangeRateService, Rate
-from services.left_out import told_left_out
 from services.sale_corrections import SaleCorrectionService
-from services.settlement_runs import RunView, SettlementRunService
+from services.settlement_runs import SettlementRunService
 from storage.engine import Database
 
 
@@ -133,7 +133,7 @@ def settle_period(
             await runs.failed(view.run.id, error.problem.as_dict())
             raise
         await runs.computed(view.run.id)
-        _show_run(await runs.show(actor, view.run.id), settings)
+        show_run_view(await runs.show(actor, view.run.id), settings)
 
     with_database(work)
 
@@ -165,12 +165,14 @@ def list_runs(
     with_database(work)
 
 
-def show_run(run: Annotated[UUID, typer.Argument(help="结算的编号 / a settlement's id")]) -> None:
-    """一次结算到了哪一步 / how far a settlement is."""
+def show_run(
+    run: Annotated[UUID, typer.Argument(help="结算的编号 / a settlement's id")],
+) -> None:
+    """一次结算到了哪一步、谁批准的、为什么出错 / how far a settlement is, who approved it, why it failed."""
 
     async def work(database: Database, settings: Settings) -> None:
         runs = _runs(database, settings)
-        _show_run(await runs.show(command_line_actor(Role.FINANCE), run), settings)
+        show_run_view(await runs.show(command_line_actor(Role.FINANCE), run), settings)
 
     with_database(work)
 
@@ -192,7 +194,7 @@ def approve_run(
                 for part in range(each.parts):
                     await runs.book_part(run, each.id, part)
             await runs.finish(run)
-        _show_run(await runs.show(actor, run), settings)
+        show_run_view(await runs.show(actor, run), settings)
 
     with_database(work)
 
@@ -221,37 +223,3 @@ def close_period(
 def _runs(database: Database, settings: Settings, steps: CalculationSteps | None = None) -> SettlementRunService:
     steps = steps or CalculationSteps(database)
     return SettlementRunService(database, steps, load_connectors(CATALOG), settings.settlement_approvals)
-
-
-def _show_run(view: RunView, settings: Settings) -> None:
-    run, period = view.run, view.period
-    total = f"{major_from_minor(run.total_minor or 0, period.currency)} {period.currency}"
-    said = f"{run.scheme} {period.start} – {period.end}: {run.state}, {total}"
-    yes = sum(each.approved for each in view.approvals)
-    zh = f"{said}；批准 {yes}/{run.approvals_needed or '-'}；记账 {view.transfers} 笔"
-    en = f"{said}; approvals {yes}/{run.approvals_needed or '-'}; {view.transfers} transfers"
-    say(settings, Text(zh, en))
-    if run.waiting:
-        zh = f"另有 {run.waiting} 个已关闭的账期有变化，下一次结算再调整"
-        en = f"{run.waiting} more closed periods changed: the next settlement adjusts them"
-        say(settings, Text(zh, en))
-    typer.echo(str(run.id))
-    for calculation in view.calculations:
-        for each in told_left_out(calculation.left_out or {}):
-            said = f"{calculation.start} – {calculation.end}"
-            say(settings, Text(f"{said}：{each.zh}", f"{said}: {each.en}"), err=True)
-    for remark in view.remarks:
-        say(settings, remark, err=True)
-    rows = [
-        {
-            "calculation": str(each.id),
-            "period": str(each.start),
-            "purpose": each.purpose,
-            "total": None
-            if each.total_minor is None
-            else f"{major_from_minor(each.total_minor, period.currency)} {period.currency}",
-            "digest": each.digest,
-        }
-        for each in view.calculations
-    ]
-    show_rows(rows, as_json=False)

@@ -7,12 +7,10 @@ from domain.access import Actor, require_second_person
 from domain.problems import Text
 from domain.settlement.scheme import Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
+from services.booked_before import booked_before
 from storage.calculation_tables import CalculationRow
-from storage.calculations import Calculations
 from storage.definitions import Definitions
 from storage.noted_facts import NOTHING, ChangedScore, Counted, NotedBy, NotedFacts, counted_facts
-from storage.settlement_periods import SettlementPeriods
-from storage.settlement_runs import SettlementRuns
 from storage.unit_of_work import UnitOfWork
 
 FLOW = "flow:"
@@ -55,13 +53,7 @@ async def refuse_own_facts(work: UnitOfWork, actor: Actor, scheme: Scheme, row: 
 
 async def _booked(work: UnitOfWork, row: CalculationRow) -> Counted:
     """What of the facts counted when the calculation's period was booked last; nothing if it never was."""
-    if row.purpose in ("settlement", "adjustment"):
-        booked = await SettlementRuns(work).before(row.id)
-    else:
-        period = await SettlementPeriods(work).find(row.scheme, row.cycle, row.start)
-        last = await SettlementRuns(work).last_booked([period.id]) if period is not None else {}
-        booked = last.get(period.id) if period is not None else None
-    before = await Calculations(work).find(booked) if booked is not None else None
+    before = await booked_before(work, row)
     version = await Definitions(work).get((SCHEME, "", before.scheme, before.version)) if before is not None else None
     if before is None or version is None or before.facts_upto is None:
         return NOTHING

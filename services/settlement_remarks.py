@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from domain.dsl.findings import did_you_mean
 from domain.problems import Text
 from domain.settlement.scheme import Scheme
+from services.frozen_rates import rates_in
 from services.missing_scores import missing_scores_in
 from services.noted_facts import noted_facts_in
 from services.settlement_members import uplines_elsewhere_in
@@ -22,7 +23,7 @@ ADJUSTING_ONLY = Text(
 
 async def remarks_on(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> Sequence[Text]:
     """A sentence for each thing that may be a mistake: roles that nobody has, orders that are nobody's, uplines who are
-    settled elsewhere, scores that were not noted, and who noted what of the rest."""
+    settled elsewhere, scores that were not noted, and who noted what of the rest, and which exchange rates."""
     roles = dict.fromkeys([*scheme.roles, *(role for each in scheme.components for role in each.roles)])
     had = await Payees(work).roles_among(roles)
     return [
@@ -31,6 +32,7 @@ async def remarks_on(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> S
         *await uplines_elsewhere_in(work, scheme, row),
         *await missing_scores_in(work, scheme, row),
         *await noted_facts_in(work, scheme, row),
+        *await rates_in(work, scheme, row),
     ]
 
 

@@ -8,7 +8,7 @@ on when the scheme does not.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -20,14 +20,15 @@ from domain.settlement.scheme import Cycle
 from domain.settlement.unfinished import refuse_closing_early
 from services.calculations import CalculationSteps, Wanted
 from services.closing_unreconciled import left_unreconciled, refuse_unreconciled, with_new_breaks
+from services.frozen_rates import FrozenRate, frozen_rates, rates_in
 from services.noted_facts import noted_facts_in, refuse_own_facts
 from services.run_planning import RunPlanning
+from services.run_views import RunView, run_view
 from services.scheme_versions import published_for
 from services.settlement_authors import authors_of
 from services.settlement_overlaps import refuse_paying_twice
-from services.settlement_remarks import ADJUSTING_ONLY, remarks_on
+from services.settlement_remarks import remarks_on
 from storage.audit import AuditLog
-from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations
 from storage.engine import Database
 from storage.ledger import AccountKind, KindSum, Ledger
@@ -36,28 +37,14 @@ from storage.payee_terms import PayeeTermBook
 from storage.payees import Payees
 from storage.payout_batches import PayoutBatches
 from storage.planner_statistics import count_settlements
-from storage.settlement_booking import Difference, SettlementBooking
+from storage.settlement_booking import Difference, SettlementBooking, kinds_of
 from storage.settlement_overlaps import SettlementOverlaps
 from storage.settlement_periods import SettlementPeriodRow, SettlementPeriods
-from storage.settlement_runs import ApprovalRow, Hold, RunCalculationRow, SettlementRunRow, SettlementRuns
+from storage.settlement_runs import Hold, RunCalculationRow, SettlementRunRow, SettlementRuns
 from storage.unit_of_work import UnitOfWork
 
 _SETTLEMENT = system_actor("settlement")
 _SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """A run, with its calculations, what people said of it, and how much is booked. remarks: what is odd about it,
-    where somebody looks at it."""
-
-    run: SettlementRunRow
-    period: SettlementPeriodRow
-    calculations: Sequence[CalculationRow]
-    approvals: Sequence[ApprovalRow]
-    parts_booked: int
-    transfers: int
-    remarks: Sequence[Text] = ()
 
 
 class SettlementRunService:
@@ -91,7 +78,7 @@ class SettlementRunService:
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
             wanted = Wanted(scheme, day, "settlement", None, cycle)
-            return await _view(work, await self._planning.plan(work, actor, wanted, leave_out=leave_out))
+            return await run_view(work, await self._planning.plan(work, actor, wanted, leave_out=leave_out))
 
     async def computed(self, run_id: UUID) -> None:
         """Note that all calculations of a run are done, and how many people have to approve what comes of it."""
@@ -164,7 +151,7 @@ class SettlementRunService:
             action = "settlement.approve" if approve else "settlement.refuse"
             detail = {"note": note, "state": run.state, "roles": sorted(actor.roles)}
             await AuditLog(work).record(actor, action, _target(run_id), detail)
-            return await _view(work, run)
+            return await run_view(work, run)
 
     async def _require_approvable(self, work: UnitOfWork, actor: Actor, calculation: UUID) -> None:
         row = await Calculations(work).find(calculation)
@@ -285,25 +272,29 @@ class SettlementRunService:
         """Runs that have waited so long for a workflow to go on with them."""
         async with UnitOfWork(self._database) as work:
             rows = await SettlementRuns(work).unfinished(work.now - for_s, limit)
-            return [await _view(work, each) for each in rows]
+            return [await run_view(work, each) for each in rows]
 
     async def show(self, actor: Actor, run_id: UUID) -> RunView:
         """Raises NotFoundProblem."""
         actor.require(Permission.SETTLEMENTS_READ)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
-            view = await _view(work, await _run(work, run_id))
+            view = await run_view(work, await _run(work, run_id))
             own = next((each for each in view.calculations if each.purpose == "settlement"), None)
             remarks = list(view.remarks)
             if own is not None:
                 remarks += await remarks_on(work, await self._steps.scheme(work, own), own)
+            rates: list[FrozenRate] = []
             for each in view.calculations:
+                rates += await frozen_rates(work, each)
                 if each is not own:
-                    remarks += await noted_facts_in(work, await self._steps.scheme(work, each), each)
+                    scheme = await self._steps.scheme(work, each)
+                    remarks += await noted_facts_in(work, scheme, each)
+                    remarks += await rates_in(work, scheme, each)
             if view.period.closed_at is None:
                 left = await left_unreconciled(work, self._connectors, view.period)
                 remarks += [left.text(view.period)] if left else []
-            return replace(view, remarks=remarks)
+            return replace(view, remarks=remarks, rates=rates)
 
     async def list(self, actor: Actor, page: PageRequest, *, scheme: str | None = None) -> Page[SettlementRunRow]:
         """Runs, the newest first."""
@@ -342,6 +333,7 @@ async def _difference(
     own: AccountKind = "payable"
     if scheme.hold_days and not await PayoutBatches(work).is_released(run.period):
         own = "held"
+    more_kind, less_kind = kinds_of(late=late)
     return Difference(
         source=f"run/{run.id}/{planned.calculation}",
         calculation=planned.calculation,
@@ -350,8 +342,8 @@ async def _difference(
         currency=scheme.currency,
         more=own,
         less="receivable" if late else own,
-        more_kind="adjustment" if late else "commission",
-        less_kind="clawback" if late else "commission",
+        more_kind=more_kind,
+        less_kind=less_kind,
     )
 
 
@@ -360,22 +352,6 @@ async def _run(work: UnitOfWork, run_id: UUID, hold: Hold | None = None) -> Sett
     if run is None:
         raise NotFoundProblem(Text(f"没有结算 {run_id}", f"There is no settlement {run_id}"))
     return run
-
-
-async def _view(work: UnitOfWork, run: SettlementRunRow) -> RunView:
-    runs = SettlementRuns(work)
-    calculations = [await Calculations(work).find(each.calculation) for each in await runs.calculations(run.id)]
-    booked = await runs.booked(run.id)
-    period = await SettlementPeriods(work).require(run.period)
-    return RunView(
-        run,
-        period,
-        [each for each in calculations if each is not None],
-        await runs.approvals(run.id),
-        booked.parts,
-        booked.transfers,
-        () if any(each is not None and each.purpose == "settlement" for each in calculations) else (ADJUSTING_ONLY,),
-    )
 
 
 async def _refuse_unsettled(work: UnitOfWork, period: SettlementPeriodRow) -> None:

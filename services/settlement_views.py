@@ -10,6 +10,7 @@ from domain.settlement.calculation import BOUNDS
 from domain.settlement.scheme import Component, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.earning_explanations import Below, EarningExplanations, ExplainedEarning, Fact, Line
+from services.frozen_rates import FrozenRate, frozen_rates
 from services.repeats import RepeatOutcome, outcome_of
 from services.scheme_versions import remark_on
 from services.settlement_remarks import remarks_on
@@ -45,7 +46,7 @@ class PayeeSum:
 @dataclass(frozen=True, slots=True)
 class CalculationView:
     """A calculation. done: parts of both passes, of `of`. remarks: what is odd about it. repeat: how it compares with
-    the calculation that it repeats, if it is a repeat."""
+    the calculation that it repeats, if it is a repeat. rates: what currencies were worth on its last day."""
 
     row: CalculationRow
     done: int
@@ -54,6 +55,7 @@ class CalculationView:
     highest: Sequence[PayeeSum] = ()
     remarks: Sequence[Text] = ()
     repeat: RepeatOutcome | None = None
+    rates: Sequence[FrozenRate] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +135,11 @@ async def view_of(work: UnitOfWork, row: CalculationRow) -> CalculationView:
     """A calculation as it stands."""
     calculations = Calculations(work)
     done, scheme = len(await calculations.parts(row.id)), await scheme_in(work, row)
-    tried, titles = remark_on(scheme, row.start, row.end), _titles(scheme)
+    tried, titles = remark_on(scheme, row.start, row.end), titles_of(scheme)
     told = [tried] if tried is not None else []
-    repeat = await outcome_of(work, row, titles)
+    repeat, rates = await outcome_of(work, row, titles), await frozen_rates(work, row)
     if row.state != "computed":
-        return CalculationView(row, done, 2 * row.parts, remarks=told, repeat=repeat)
+        return CalculationView(row, done, 2 * row.parts, remarks=told, repeat=repeat, rates=rates)
     components = [
         ComponentSum(name, titles[name], payees, amount)
         for name, payees, amount in await calculations.by_component(row)
@@ -146,7 +148,7 @@ async def view_of(work: UnitOfWork, row: CalculationRow) -> CalculationView:
     codes = await Payees(work).codes({payee for payee, _ in highest})
     sums = [PayeeSum(codes[payee], amount) for payee, amount in highest]
     told += await remarks_on(work, scheme, row)
-    return CalculationView(row, done, 2 * row.parts, components, sums, told, repeat)
+    return CalculationView(row, done, 2 * row.parts, components, sums, told, repeat, rates)
 
 
 async def _behind(work: UnitOfWork, actor: Actor, named: EarningName) -> tuple[EarningExplanations, int, Component]:
@@ -201,5 +203,7 @@ async def scheme_in(work: UnitOfWork, row: CalculationRow) -> Scheme:
     return scheme_of(version.properties)
 
 
-def _titles(scheme: Scheme) -> dict[str, str]:
-    return {**{each.name: each.title for each in scheme.components}, BOUNDS: "保底与封顶"}
+def titles_of(*schemes: Scheme) -> dict[str, str]:
+    """What their components are called, in their order, and the bounds last."""
+    named = {each.name: each.title for scheme in schemes for each in scheme.components}
+    return {**named, BOUNDS: "保底与封顶"}

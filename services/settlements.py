@@ -8,7 +8,8 @@ from domain.settlement.scheme import Cycle
 from services.calculations import CalculationSteps, Wanted
 from services.orchestrator import Orchestrator
 from services.repeats import Repeats
-from services.settlement_runs import RunView, SettlementRunService
+from services.run_views import RunView
+from services.settlement_runs import SettlementRunService
 from services.settlement_views import CalculationView, view_of
 from services.settlement_workflows import START_AGAIN_AFTER, STARTED_AT_ONCE, SettlementWorkflows, begin_soon
 from storage.calculation_tables import CalculationRow

@@ -4,13 +4,13 @@ A part is written whole, in one transaction, and written again by the same rows 
 is never half one thing and half another, and an attempt that comes late changes nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -179,6 +179,14 @@ class Calculations(Repository):
             statement = statement.where(col(row.pass_) == pass_)
         found = await self.session.scalars(statement)
         return [(each.pass_, Part(each.part, each.digest, each.payees, each.amount_minor)) for each in found]
+
+    async def parts_done(self, calculations: Collection[UUID]) -> Mapping[UUID, int]:
+        """How many parts of both passes are done, by calculation; nothing of one that has none."""
+        row = PartRow
+        wanted = col(row.calculation).in_(calculations)
+        statement = select(col(row.calculation), func.count()).where(wanted).group_by(col(row.calculation))
+        found = await self.session.execute(statement)
+        return {row[0]: row[1] for row in found}
 
     async def by_component(self, row: CalculationRow) -> list[tuple[str, int, int]]:
         """What each component comes to over all payees: its name, how many payees, the sum."""

@@ -1,12 +1,12 @@
 """What a currency is worth in the merchant's own, day by day."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import Numeric
+from sqlalchemy import Numeric, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Field
+from sqlmodel import Field, col
 
 from storage.bulk import fetch
 from storage.tables import Table, instant
@@ -44,6 +44,20 @@ class ExchangeRates(Repository):
             await self.session.execute(
                 statement.on_conflict_do_update(index_elements=["currency", "day"], set_=changes)
             )
+
+    async def noted(self, currencies: Sequence[str], start: date, end: date) -> Mapping[str, Sequence[ExchangeRateRow]]:
+        """The rates by currency, by day, that are for any of the days `[start, end)`: those of the days, and the last
+        one before them while it holds."""
+        row = ExchangeRateRow
+        within = (col(row.day) > start - HOLDS_FOR, col(row.day) < end)
+        statement = select(row).where(col(row.currency).in_(currencies), *within)
+        found: dict[str, list[ExchangeRateRow]] = {}
+        for each in await self.session.scalars(statement.order_by(col(row.currency), col(row.day))):
+            rates = found.setdefault(each.currency, [])
+            if each.day <= start:
+                rates.clear()
+            rates.append(each)
+        return found
 
     async def spans(self, rates: Collection[tuple[str, date]]) -> list[tuple[str, date, date]]:
         """For how long each of these rates holds: currency, its day, and the first day that it is not for."""

@@ -4,6 +4,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.problems import ConflictProblem, Text
+from domain.settlement.given import Books
 from storage.bulk import fetch
 from storage.ledger import AccountKind
 from storage.unit_of_work import Repository
@@ -23,6 +24,11 @@ class Difference(NamedTuple):
     less: AccountKind
     more_kind: str
     less_kind: str
+
+
+def kinds_of(*, late: bool) -> tuple[Books, Books]:
+    """What transfers are that give payees more, and less; late: of a period that is closed."""
+    return ("adjustment", "clawback") if late else ("commission", "commission")
 
 
 class Moved(NamedTuple):

@@ -1,5 +1,6 @@
 """Settlement runs: what they book, who approved it, how far the booking is."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
@@ -124,11 +125,12 @@ class BookedPartRow(Table, table=True):
 
 
 class Booked(NamedTuple):
-    """How much of a run is booked."""
+    """How much of a run is booked. by_calculation: parts."""
 
     parts: int
     transfers: int
     amount_minor: int
+    by_calculation: Mapping[UUID, int]
 
 
 _NEWEST_FIRST = Order("settlement-runs", (SettlementRunRow.asked_at, SettlementRunRow.id))
@@ -250,7 +252,8 @@ class SettlementRuns(Repository):
     async def booked(self, run: UUID) -> Booked:
         """How much of a run is booked."""
         rows = list(await self.session.scalars(select(BookedPartRow).where(col(BookedPartRow.run) == run)))
-        return Booked(len(rows), sum(each.transfers for each in rows), sum(each.amount_minor for each in rows))
+        transfers, amount = sum(each.transfers for each in rows), sum(each.amount_minor for each in rows)
+        return Booked(len(rows), transfers, amount, Counter(each.calculation for each in rows))
 
     async def is_under_way(self, period: int) -> bool:
         """Whether a run of the period is open."""

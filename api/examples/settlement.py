@@ -62,6 +62,16 @@ _CALCULATION = {
     "problem": None,
     "repeats": None,
 }
+_RATE = {
+    "calculation": _ID,
+    "currency": "USD",
+    "rate": "7.1234",
+    "day": "2026-11-30",
+    "noted_by": "qian",
+    "noted_at": "2026-11-30T08:00:00Z",
+    "now": "7.1234",
+    "before": None,
+}
 _SHOWN = {
     "calculation": _CALCULATION,
     "parts_done": 32,
@@ -70,6 +80,7 @@ _SHOWN = {
     "highest": [{"payee": "P-0137", "amount_minor": 68765}],
     "remarks": [],
     "repeat": None,
+    "rates": [_RATE],
 }
 _ASKED = {"state": "asked", "frozen_at": None, "computed_at": None, "members": None, "left_out": None, "digest": None}
 _BEGUN = {
@@ -80,6 +91,7 @@ _BEGUN = {
     "highest": [],
     "remarks": [],
     "repeat": None,
+    "rates": [],
 }
 
 _REPEAT = {
@@ -155,9 +167,13 @@ _SETTLED = {
     "period": _PERIOD,
     "calculations": [_CALCULATION],
     "approvals": [],
+    "progress": [{"calculation": _ID, "parts_done": 32, "parts": 32, "parts_booked": 0}],
+    "parts_done": 32,
+    "parts": 32,
     "parts_booked": 0,
     "transfers": 0,
     "remarks": [],
+    "rates": [_RATE],
 }
 
 _TITLE = {"zh": "收款人收入", "en": "Earned by payee"}

@@ -112,10 +112,24 @@ class RepeatOut(Shown):
     first: list[DifferingPayeeOut]
 
 
+class FrozenRateOut(Shown):
+    """What a currency is worth on the last day of a calculation, as it was frozen. day, noted_by, noted_at: of what is
+    noted for that day; now: what that is by now; before: as it was frozen for what was booked of the period last."""
+
+    calculation: UUID
+    currency: str
+    rate: str
+    day: date | None
+    noted_by: str | None
+    noted_at: AwareDatetime | None
+    now: str | None
+    before: str | None
+
+
 class CalculationShown(BaseModel):
     """A calculation, how many of its parts are done, what its components come to, and who earned most. remarks: what is
     odd about it, such as a role that nobody has, or a period that was tried by a version which is not for it.
-    repeat: of a repeat, how it compares with what it repeats."""
+    repeat: of a repeat, how it compares with what it repeats. rates: the frozen ones, with who noted them."""
 
     calculation: CalculationOut
     parts_done: int
@@ -124,6 +138,7 @@ class CalculationShown(BaseModel):
     highest: list[PayeeSumOut]
     remarks: list[dict[str, str]]
     repeat: RepeatOut | None
+    rates: list[FrozenRateOut]
 
 
 @calculations.post("", status_code=status.HTTP_202_ACCEPTED, summary="试算 · Compute a settlement")
@@ -171,4 +186,5 @@ def _shown(view: CalculationView) -> CalculationShown:
         highest=[PayeeSumOut.model_validate(each) for each in view.highest],
         remarks=[each.as_dict() for each in view.remarks],
         repeat=RepeatOut.model_validate(view.repeat) if view.repeat is not None else None,
+        rates=[FrozenRateOut.model_validate(each) for each in view.rates],
     )

@@ -10,10 +10,10 @@ from pydantic import AwareDatetime, BaseModel, Field
 from api.auth import requires
 from api.deps import Deps
 from api.paging import PageOf, Paging, Word
-from api.routes.calculations import Asker, CalculationOut, Given, Looker, PeriodIn, Shown
+from api.routes.calculations import Asker, CalculationOut, FrozenRateOut, Given, Looker, PeriodIn, Shown
 from api.routing import router
 from domain.access import Actor, Permission
-from services.settlement_runs import RunView
+from services.run_views import RunView
 
 settlement_runs = router("/api/v1/settlement/runs", "settlement")
 settlement_periods = router("/api/v1/settlement/periods", "settlement")
@@ -80,18 +80,32 @@ class PeriodOut(Shown):
     closed_by: str | None
 
 
+class ProgressOut(Shown):
+    """How far a calculation of a settlement is: parts computed, of `parts`, and parts booked, of half as many."""
+
+    calculation: UUID
+    parts_done: int
+    parts: int
+    parts_booked: int
+
+
 class RunShown(BaseModel):
     """A settlement with the calculations that it books: its own period's, and those of closed ones that changed.
     remarks: what is odd about it, such as a role that nobody has, or days that are not reconciled, and who noted the
-    facts that count, where it is shown."""
+    facts that count, where it is shown; so are rates, the frozen ones, with who noted them. progress: how far each
+    calculation is; parts_done, parts, parts_booked: all of them together."""
 
     run: RunOut
     period: PeriodOut
     calculations: list[CalculationOut]
     approvals: list[ApprovalOut]
+    progress: list[ProgressOut]
+    parts_done: int
+    parts: int
     parts_booked: int
     transfers: int
     remarks: list[dict[str, str]] = []
+    rates: list[FrozenRateOut] = []
 
 
 class AccountSumOut(BaseModel):
@@ -194,7 +208,11 @@ def _shown(view: RunView) -> RunShown:
         period=PeriodOut.model_validate(view.period),
         calculations=[CalculationOut.model_validate(each) for each in view.calculations],
         approvals=[ApprovalOut.model_validate(each) for each in view.approvals],
+        progress=[ProgressOut.model_validate(each) for each in view.progress],
+        parts_done=view.parts_done,
+        parts=view.parts,
         parts_booked=view.parts_booked,
         transfers=view.transfers,
         remarks=[each.as_dict() for each in view.remarks],
+        rates=[FrozenRateOut.model_validate(each) for each in view.rates],
     )

@@ -119,6 +119,29 @@ def id_of(output: str) -> str:
     return next(line for line in output.splitlines() if line.count("-") == 4 and " " not in line)
 
 
+def test_the_status_says_who_approved_and_why_it_failed(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = id_of(printed(settle, "run", "promoters", "2026-05-20"))
+    with monkeypatch.context() as other:
+        other.setattr("commands.database.account_here", lambda: "wu")
+        printed(settle, "approve", asked, "--note", "已核对")
+    status = printed(settle, "status", asked)
+    assert "system:cli/wu 于 20" in status
+    assert "批准：已核对" in status
+    assert "已算分片 32/32，已记账分片 16/16" in status
+    abroad = SCHEME.replace("of: kept", "of: fx-difference")
+    asyncio.run(publish(month, abroad, "2.0.0"))
+    printed(settle, "rate", "usd", "2026-05-03", "7.1")
+    asyncio.run(sell_more(month, 1, currency="USD"))
+    with pytest.raises(ValidationProblem, match="USD"):
+        run(settle, "run", "promoters", "2026-05-20")
+    failed = printed(settle, "status", told("runs")[0]["id"])
+    assert "failed" in failed
+    assert "出错：USD 在 2026-05-31 没有汇率" in failed
+    printed(settle, "rate", "usd", "2026-05-31", "7.2")
+    rated = run(settle, "run", "promoters", "2026-05-20")
+    assert "冻结的期末汇率：1 USD = 7.2 CNY（2026-05-31 起，system:cli/" in rated.stderr
+
+
 def test_a_settlement_that_is_refused_makes_room_for_another(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = id_of(printed(settle, "run", "promoters", "2026-05-20"))
     with pytest.raises(ConflictProblem):

@@ -10,7 +10,7 @@ from domain.settlement.payees import NewPayee, UplineChange
 from domain.settlement.scheme import Cycle
 from services.definition_sources import SourceText
 from services.definitions import DefinitionService
-from services.settlement_runs import RunView
+from services.run_views import RunView
 from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.services.test_calculations import QIAN, Office

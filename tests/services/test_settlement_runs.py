@@ -16,8 +16,9 @@ from domain.access import Role
 from domain.problems import AuthorizationProblem, ConflictProblem, ProblemError
 from domain.settlement.approvals import ApprovalPolicy, ApprovalStep
 from domain.settlement.scheme import Cycle
+from services.run_views import RunView
 from services.sale_corrections import Part
-from services.settlement_runs import RunView, SettlementRunService
+from services.settlement_runs import SettlementRunService
 from storage.ledger import Ledger
 from storage.payees import Payees
 from storage.sales import PARTS
@@ -124,6 +125,26 @@ async def test_nothing_is_booked_before_another_person_approves(office: Office, 
     assert await books.payable() == P1
     with pytest.raises(ConflictProblem):
         await books.runs.decide(HE, view.run.id, approve=False)
+
+
+async def test_how_far_it_is_is_told_part_by_part(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"))
+    asked = await books.runs.ask(QIAN, "promoters", MAY)
+    assert (asked.parts_done, asked.parts, asked.parts_booked) == (0, 2 * PARTS, 0)
+    (calculation,) = asked.calculations
+    await office.steps.freeze(calculation.id)
+    for part in range(3):
+        await office.steps.earn_alone(calculation.id, part)
+    half = await books.runs.show(QIAN, asked.run.id)
+    assert [(each.calculation, each.parts_done, each.parts) for each in half.progress] == [
+        (calculation.id, 3, 2 * PARTS)
+    ]
+    await office.steps.run(calculation.id)
+    await books.runs.computed(asked.run.id)
+    await books.runs.decide(WU, asked.run.id, approve=True)
+    await books.runs.book_part(asked.run.id, calculation.id, 5)
+    booking = await books.runs.show(QIAN, asked.run.id)
+    assert (booking.parts_done, booking.parts, booking.parts_booked) == (2 * PARTS, 2 * PARTS, 1)
 
 
 async def test_who_wrote_a_scheme_approves_no_settlement_by_it(office: Office, books: Books) -> None:
