@@ -27,6 +27,7 @@ from api.routes.customers import customers, identity_decisions, identity_suggest
 from api.routes.definitions import definitions
 from api.routes.events import events
 from api.routes.explanations import explanations
+from api.routes.given_payees import given_payees
 from api.routes.human_tasks import human_tasks
 from api.routes.imports import imports
 from api.routes.invitations import invitations
@@ -74,6 +75,7 @@ ROUTERS = (
     settlement,
     calculations,
     explanations,
+    given_payees,
     settlement_runs,
     settlement_periods,
     ledger,

@@ -18,6 +18,7 @@ from services.bill_corrections import BillCorrections
 from services.bill_terms import BillTermsService
 from services.bills import BillService
 from services.breaks import BreakService
+from services.calculation_payees import GivenPayees
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
 from services.consents import ConsentService
@@ -31,6 +32,7 @@ from services.exchange_rates import ExchangeRateService
 from services.export import ExportService
 from services.fact_imports import FactImports
 from services.failed_lookups import FailedLookupService
+from services.given_files import GivenFiles
 from services.grade_previews import GradePreviews
 from services.human_tasks import HumanTaskService
 from services.imports import Imports
@@ -121,6 +123,8 @@ class ApiDependencies:
     exchange_rates: ExchangeRateService
     settlements: SettlementService
     settlement_views: SettlementViews
+    given_payees: GivenPayees
+    given_files: GivenFiles
     settlement_runs: SettlementRunService
     payouts: PayoutService
     payee_accounts: PayeeAccounts

@@ -108,6 +108,8 @@ def api_dependencies(application: Application) -> ApiDependencies:
         exchange_rates=application.exchange_rates,
         settlements=application.settlements,
         settlement_views=application.settlement_views,
+        given_payees=application.given_payees,
+        given_files=application.given_files,
         settlement_runs=application.settlement_runs,
         payouts=application.payouts,
         payee_accounts=application.payee_accounts,

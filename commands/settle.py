@@ -28,6 +28,7 @@ from commands.settlement import (
 )
 from commands.settlement_calculations import list_calculations, preview, repeat_calculation, what_if
 from commands.settlement_explain import explain
+from commands.settlement_payees import list_payees
 from commands.settlement_reports import list_reports, make_statement, show_report, show_tie_out
 
 settle = typer.Typer(help="结算 / settlement", no_args_is_help=True)
@@ -49,6 +50,7 @@ settle.command("runs")(list_runs)
 settle.command("status")(show_run)
 settle.command("approve")(approve_run)
 settle.command("close")(close_period)
+settle.command("payees")(list_payees)
 settle.command("explain")(explain)
 settle.command("pay")(plan_payouts)
 settle.command("batches")(list_batches)

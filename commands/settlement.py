@@ -12,6 +12,7 @@ import typer
 from commands.database import AsDirector, approving_actor, command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from commands.settlement_calculations import AsJson, CycleOption, Day, SchemeName
+from commands.settlement_payees import FEW, Limit, WithPayees, show_payees
 from commands.settlement_status import show_run_view
 from commands.yaml_files import read_file
 from connectors.loading import load_connectors
@@ -27,6 +28,7 @@ from domain.settlement.explanation import explained
 from domain.settlement.scheme_reading import scheme_of
 from runtime.settings import Settings
 from runtime.settings_source import read_settings
+from services.calculation_payees import Asked
 from services.calculations import CalculationSteps
 from services.exchange_rates import ExchangeRateService, Rate
 from services.sale_corrections import SaleCorrectionService
@@ -167,12 +169,16 @@ def list_runs(
 
 def show_run(
     run: Annotated[UUID, typer.Argument(help="结算的编号 / a settlement's id")],
+    payees: WithPayees = False,
+    limit: Limit = FEW,
 ) -> None:
     """一次结算到了哪一步、谁批准的、为什么出错 / how far a settlement is, who approved it, why it failed."""
 
     async def work(database: Database, settings: Settings) -> None:
         runs = _runs(database, settings)
         show_run_view(await runs.show(command_line_actor(Role.FINANCE), run), settings)
+        if payees:
+            await show_payees(database, settings, Asked("settlement-run", run, sort="change"), limit)
 
     with_database(work)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -11,11 +11,13 @@ import typer
 
 from commands.database import command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
+from commands.settlement_payees import FEW, Limit, WithPayees, payees_of, show_payees
 from domain.access import Role
 from domain.money import major_from_minor
 from domain.problems import Text
 from domain.settlement.scheme import Cycle
 from runtime.settings import Settings
+from services.calculation_payees import Asked
 from services.calculations import CalculationSteps, Wanted
 from services.left_out import told_left_out
 from services.repeats import RepeatOutcome, Repeats
@@ -37,10 +39,12 @@ def preview(
     day: Day,
     version: Annotated[str | None, typer.Option("--version", help="未发布的也可 / any uploaded one")] = None,
     cycle: CycleOption = None,
+    payees: WithPayees = False,
+    limit: Limit = FEW,
     as_json: AsJson = False,
 ) -> None:
     """试算一个账期，不记账 / compute a period; nothing is booked."""
-    _compute(scheme, day, "preview", version, cycle, as_json=as_json)
+    _compute(scheme, day, "preview", version, cycle, limit if payees else None, as_json=as_json)
 
 
 def what_if(
@@ -48,10 +52,12 @@ def what_if(
     day: Day,
     version: Annotated[str, typer.Option("--version", help="哪个版本，未发布的也可 / which one; any uploaded one")],
     cycle: CycleOption = None,
+    payees: WithPayees = False,
+    limit: Limit = FEW,
     as_json: AsJson = False,
 ) -> None:
     """假设按另一版本会是多少，过去的账期也可，不记账 / what another version would make of a period, a past one too."""
-    _compute(scheme, day, "what-if", version, cycle, as_json=as_json)
+    _compute(scheme, day, "what-if", version, cycle, limit if payees else None, as_json=as_json)
 
 
 def repeat_calculation(
@@ -99,21 +105,42 @@ def list_calculations(
 
 
 def _compute(
-    scheme: str, day: datetime, purpose: Purpose, version: str | None, cycle: Cycle | None, *, as_json: bool
+    scheme: str,
+    day: datetime,
+    purpose: Purpose,
+    version: str | None,
+    cycle: Cycle | None,
+    payees: int | None,
+    *,
+    as_json: bool,
 ) -> None:
+    """Compute and show it; payees: how many of them are listed, if any."""
+
     async def work(database: Database, settings: Settings) -> None:
         actor, calculation = command_line_actor(Role.FINANCE), uuid4()
         steps = CalculationSteps(database)
         await steps.ask(actor, calculation, Wanted(scheme, day.date(), purpose, version, cycle))
         await steps.run(calculation)
-        _show(await SettlementViews(database).show(actor, calculation), settings, as_json=as_json)
+        view, asked = await SettlementViews(database).show(actor, calculation), Asked("calculation", calculation)
+        if payees is None:
+            _show(view, settings, as_json=as_json)
+        elif as_json:
+            given, _ = await payees_of(database, asked._replace(sort="change"), payees)
+            _print_json({**_shown(view), "payees": [asdict(each) for each in given]})
+        else:
+            _show(replace(view, highest=()), settings, as_json=False)
+            await show_payees(database, settings, asked._replace(sort="change"), payees)
 
     with_database(work)
 
 
+def _print_json(told: Mapping[str, Any]) -> None:
+    typer.echo(json.dumps(told, ensure_ascii=False, indent=2, default=str))
+
+
 def _show(view: CalculationView, settings: Settings, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_shown(view), ensure_ascii=False, indent=2))
+        _print_json(_shown(view))
         return
     row = view.row
     total = major_from_minor(row.total_minor or 0)
@@ -125,9 +152,9 @@ def _show(view: CalculationView, settings: Settings, *, as_json: bool) -> None:
     if view.repeat is not None:
         _show_outcome(view.repeat, settings)
         return
-    sums = [asdict(each) for each in view.components]
-    show_rows([{**each, "amount_minor": major_from_minor(each["amount_minor"])} for each in sums], as_json=False)
-    show_rows([asdict(each) for each in view.highest], as_json=False)
+    for rows in (view.components, view.highest):
+        sums = [asdict(each) for each in rows]
+        show_rows([{**each, "amount_minor": major_from_minor(each["amount_minor"])} for each in sums], as_json=False)
 
 
 def _show_outcome(found: RepeatOutcome, settings: Settings) -> None:
@@ -154,6 +181,7 @@ def _shown(view: CalculationView) -> Mapping[str, Any]:
         "left_out": row.left_out,
         "components": [asdict(each) for each in view.components],
         "remarks": [each.as_dict() for each in view.remarks],
+        "rates": [asdict(each) for each in view.rates],
     }
     if view.repeat is not None:
         found["repeat"] = {**asdict(view.repeat), "of": str(view.repeat.of)}

@@ -16,11 +16,13 @@ from services.bill_schedules import BillSchedules
 from services.bill_terms import BillTermsService
 from services.bills import BillReader, BillService
 from services.breaks import BreakService
+from services.calculation_payees import GivenPayees
 from services.calculations import CalculationSteps
 from services.connections import Connections
 from services.exchange_rates import ExchangeRateService
 from services.fact_imports import FactImports
 from services.flow_facts import FlowFacts
+from services.given_files import GivenFiles
 from services.orchestrator import Orchestrator
 from services.payee_accounts import PayeeAccounts
 from services.payee_statements import PayeeStatements
@@ -116,6 +118,14 @@ class SettlementServices:
     @cached_property
     def settlement_views(self) -> SettlementViews:
         return SettlementViews(self.database)
+
+    @cached_property
+    def given_payees(self) -> GivenPayees:
+        return GivenPayees(self.database)
+
+    @cached_property
+    def given_files(self) -> GivenFiles:
+        return GivenFiles(self.database)
 
     @cached_property
     def bank_payouts(self) -> BankPayouts:

@@ -93,14 +93,16 @@ class ReportFiles:
             await ReportRows(work).read_as_of_now()
             frame = await self._reports.frame(work, report, wanted)
             rows = self._reports.rows(work, report, frame, in_clear=unmask_for is not None)
-            count = await _write(content, report, form, rows, locale)
+            count = await write_table(content, report_columns(report), form, rows, locale)
         days = f"{frame.days.start}_{frame.days.end}"
         return ReportFile(f"{name}_{wanted.scheme or 'all'}_{days}.{form}", MEDIA_TYPES[form], count, content)
 
 
-async def _write(content: IO[bytes], report: Report, form: FileFormat, rows: AsyncIterator[Row], locale: str) -> int:
+async def write_table(
+    content: IO[bytes], columns: Sequence[Column], form: FileFormat, rows: AsyncIterator[Row], locale: str
+) -> int:
+    """Write rows under the titles of their columns, one after the other; how many there were."""
     sheet = _Csv(content) if form == "csv" else _Xlsx(content)
-    columns = report_columns(report)
     sheet.begin([each.title.zh if locale == "zh" else each.title.en for each in columns])
     count = 0
     async for row in rows:
@@ -111,9 +113,14 @@ async def _write(content: IO[bytes], report: Report, form: FileFormat, rows: Asy
 
 
 def report_columns(report: Report) -> list[Column]:
-    """The columns of a file: the payee's name stands beside their code."""
+    """The columns of a report's file."""
+    return beside_names(report.columns)
+
+
+def beside_names(columns: Sequence[Column]) -> list[Column]:
+    """The columns of a file: a payee's name stands beside their code."""
     found: list[Column] = []
-    for each in report.columns:
+    for each in columns:
         found += [each, _PAYEE_NAME] if each.kind == "payee" else [each]
     return found
 

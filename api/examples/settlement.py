@@ -72,6 +72,20 @@ _RATE = {
     "now": "7.1234",
     "before": None,
 }
+_GIVEN = {
+    "calculation": _ID,
+    "start": "2026-11-01",
+    "end": "2026-12-01",
+    "payee": "P-0137",
+    "payee_name": "李**",
+    "currency": "CNY",
+    "components": [{"component": "sales", "title": "推广提成", "amount_minor": 68765, "before_minor": 70265}],
+    "total_minor": 68765,
+    "before_minor": 70265,
+    "difference_minor": -1500,
+    "books": "commission",
+    "reasons": ["counted"],
+}
 _SHOWN = {
     "calculation": _CALCULATION,
     "parts_done": 32,
@@ -316,6 +330,8 @@ RESPONSES: dict[str, Any] = {
             }
         ],
     },
+    "list_calculation_payees": {"items": [_GIVEN], "next_cursor": None},
+    "list_settlement_payees": {"items": [_GIVEN], "next_cursor": None},
     "list_counted_lines": {"items": [_LINE], "next_cursor": None},
     "list_counted_facts": {"items": [_FACT], "next_cursor": None},
     "list_earned_below": {

@@ -99,7 +99,8 @@ def _wanted(day: OfDay, scheme: Scheme = None, span: Span | None = None, payee: 
 Frame = Annotated[Wanted, Depends(_wanted)]
 
 
-def _binary(media_type: str, example: str) -> dict[int | str, dict[str, Any]]:
+def binary(media_type: str, example: str) -> dict[int | str, dict[str, Any]]:
+    """The answer of a route that hands out a file."""
     content = {"schema": {"type": "string", "format": "binary"}, "example": example}
     return {200: {"content": {media_type: content}}}
 
@@ -118,7 +119,7 @@ async def list_report_kinds(actor: Looker, deps: Deps) -> ReportKindsOut:
         200: {
             "content": {
                 "text/csv": {"schema": {"type": "string"}, "example": _CSV_EXAMPLE},
-                **_binary(MEDIA_TYPES["xlsx"], "PK…")[200]["content"],
+                **binary(MEDIA_TYPES["xlsx"], "PK…")[200]["content"],
             }
         }
     },
@@ -146,7 +147,7 @@ async def show_report(
         request,
         await deps.report_files.export(actor, name, wanted, format, unmask_for=unmask_for, locale=language),
     )
-    return StreamingResponse(made.chunks(), media_type=made.media_type, headers=_attached(made.name))
+    return StreamingResponse(made.chunks(), media_type=made.media_type, headers=attached(made.name))
 
 
 @settlement_reports.get("/tie-out", summary="与分录核对 · Whether reports tie")
@@ -160,7 +161,7 @@ async def tie_out(wanted: Frame, actor: Looker, deps: Deps, report: Word | None 
     "/statements/{code}.pdf",
     summary="收款人对账单 · A payee's statement",
     response_class=Response,
-    responses=_binary(PDF, "%PDF-1.4 …"),
+    responses=binary(PDF, "%PDF-1.4 …"),
 )
 async def show_statement(
     code: PayeeCode, wanted: Frame, actor: Looker, deps: Deps, request: Request, unmask_for: UnmaskPayeesFor
@@ -171,24 +172,25 @@ async def show_statement(
     """
     asked = wanted._replace(payee=code)
     made = disclose(request, await deps.payee_statements.pdf(actor, asked, unmask_for=unmask_for))
-    return Response(made.content, media_type=PDF, headers=_attached(made.name))
+    return Response(made.content, media_type=PDF, headers=attached(made.name))
 
 
 @settlement_reports.get(
     "/statements.zip",
     summary="全部对账单 · All statements",
     response_class=StreamingResponse,
-    responses=_binary(ZIP, "PK…"),
+    responses=binary(ZIP, "PK…"),
 )
 async def download_statements(
     wanted: Frame, actor: Looker, deps: Deps, request: Request, unmask_for: UnmaskPayeesFor
 ) -> StreamingResponse:
     """每位收款人一份 PDF，边生成边下载；写入审计。· A PDF for each payee, made while it is sent; audited."""
     made = disclose(request, await deps.payee_statements.archive(actor, wanted, unmask_for=unmask_for))
-    return StreamingResponse(made.chunks, media_type=ZIP, headers=_attached(made.name))
+    return StreamingResponse(made.chunks, media_type=ZIP, headers=attached(made.name))
 
 
-def _attached(name: str) -> dict[str, str]:
+def attached(name: str) -> dict[str, str]:
+    """The headers of a file to be saved under a name."""
     return {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
 
 

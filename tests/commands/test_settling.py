@@ -12,7 +12,7 @@ import pytest
 from commands.payees import payee
 from commands.settle import settle
 from domain.access import Role
-from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.calculation import first_pass
 from services.audit import AuditTrail
 from services.payout_planning import PARTS, PayoutPlanning
@@ -117,6 +117,33 @@ async def sell_more(url: str, orders: int, **more: Any) -> None:
 
 def id_of(output: str) -> str:
     return next(line for line in output.splitlines() if line.count("-") == 4 and " " not in line)
+
+
+def test_what_each_payee_is_given_is_listed_before_it_is_booked(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = printed(settle, "preview", "promoters", "2026-05-20", "--payees")
+    assert "李**" in columns_of(plain, "payee")
+    tried = told("preview", "promoters", "2026-05-20", "--payees", "--limit", "1")
+    assert [(each["payee"], each["total_minor"], each["reasons"]) for each in tried["payees"]] == [
+        ("P1", 1_500, ["first"])
+    ]
+    settled = id_of(printed(settle, "run", "promoters", "2026-05-20"))
+    with monkeypatch.context() as other:
+        other.setattr("commands.database.account_here", lambda: "wu")
+        printed(settle, "approve", settled, "--note", "已核对")
+    printed(payee, "import", write("P2,王大明,promoter,,2026-01-01,live-8"))
+    asyncio.run(sell_more(month, 1, channel="live-8"))
+    again = id_of(printed(settle, "run", "promoters", "2026-05-20"))
+    status = run(settle, "status", again, "--payees", "--limit", "1")
+    assert "已算分片 32/32，已记账分片 0/16" in status.stdout
+    assert "王**" in columns_of(status.stdout, "payee")
+    assert "--format csv" in status.stderr
+    listed = told("payees", again, "--changed")
+    assert [(each["payee"], each["before_minor"], each["difference_minor"]) for each in listed] == [("P2", 0, 1_500)]
+    assert "2 行" in printed(settle, "payees", again, "--format", "csv", "--out", "payees.csv")
+    table = Path("payees.csv").read_text(encoding="utf-8-sig")
+    assert table.splitlines()[0] == "收款人,姓名,账期,币种,推广,保底与封顶,合计,此前已记,差额,记作,为什么不同"
+    with pytest.raises(NotFoundProblem):
+        run(settle, "payees", "0199f3a2-7c51-7b1e-9a44-3f1f5f0e6c11")
 
 
 def test_the_status_says_who_approved_and_why_it_failed(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +260,28 @@ def test_a_batch_is_found_and_told_in_yuan_until_it_is_called_off(month: str, mo
     assert "reserved" in columns_of(printed(settle, "payouts", batch["id"]), "rail")
     assert "1 笔，15.00" in printed(settle, "call-off", batch["id"], "--note", "账户待核实")
     assert "cancelled" in columns_of(printed(settle, "payouts", batch["id"]), "rail")
+
+
+def test_a_batch_says_who_approved_it_and_why_it_failed(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_table("编号,姓名,角色,真实姓名,银行账号,开户行", "P1,李小红,promoter,李小红,62220202,招商银行")
+    settled = id_of(printed(settle, "run", "promoters", "2026-05-20"))
+    with monkeypatch.context() as other:
+        other.setattr("commands.database.account_here", lambda: "wu")
+        printed(settle, "approve", settled)
+    with monkeypatch.context() as broken:
+        broken.setattr(PayoutPlanning, "finish_plan", give_up)
+        failed = printed(settle, "pay", "promoters", "--rail", "bank")
+    assert "出错：账户不可用" in failed
+    assert "出错：账户不可用" in printed(settle, "payouts", id_of(failed))
+    planned = id_of(printed(settle, "pay", "promoters", "--rail", "bank"))
+    monkeypatch.setattr("commands.database.account_here", lambda: "wu")
+    assert "system:cli/wu 于 20" in printed(settle, "approve-payouts", planned, "--note", "可付")
+    assert "批准：可付" in printed(settle, "payouts", planned)
+
+
+async def give_up(planning: PayoutPlanning, batch: UUID) -> None:
+    """As the worker does when a plan is refused for good."""
+    await planning.fail(batch, ValidationProblem(Text("账户不可用", "The account is out of use")).problem.as_dict())
 
 
 def columns_of(output: str, first: str) -> str:
