@@ -141,6 +141,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.pull_schedules,
         application.bill_schedules,
         application.unreconciled,
+        application.due_settlements,
         application.retention,
         application.tagging,
         application.erasure_worker,

@@ -14,6 +14,7 @@ from domain.problems import UnavailableProblem
 from services.audit import seal_pending
 from services.bill_schedules import BillSchedules
 from services.category_filling import CategoryFilling
+from services.due_settlements import DueSettlements
 from services.erasure import ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.inbox import BATCH, InboxService
@@ -45,6 +46,7 @@ _LOOK_AFTER_S = 10.0
 _STREAM_PAUSE_S = 0.5
 _TIDY_S = 300.0
 _BEGIN_S = 60.0
+_DUE_EVERY_S = 1800.0
 _CHECK_S = 5.0
 # Days are what matters here; while much is due, a second of it now and then holds nobody up.
 _PURGE_EVERY_S = 3600.0
@@ -73,6 +75,7 @@ class Drains:
         pull_schedules: PullSchedules,
         bill_schedules: BillSchedules,
         unreconciled: Unreconciled,
+        due: DueSettlements,
         retention: RetentionService,
         tagging: Tagging,
         erasure: ErasureWorker,
@@ -90,6 +93,7 @@ class Drains:
         self._pull_schedules = pull_schedules
         self._bill_schedules = bill_schedules
         self._unreconciled = unreconciled
+        self._due = due
         self._retention = retention
         self._tags = TagKeeping(tagging, CategoryFilling(database, tagging, selling))
         self._selling = selling
@@ -98,7 +102,7 @@ class Drains:
         self._payouts = payouts
         self._erasure = erasure
         self._streams = streams
-        self._tidied_at = self._followed_at = self._purge_at = self._begun_at = 0.0
+        self._tidied_at = self._followed_at = self._purge_at = self._begun_at = self._due_at = 0.0
         self._steps: Mapping[str, Step] = {
             "inbox": self._drain_inbox,
             "events": self._dispatch_events,
@@ -164,7 +168,8 @@ class Drains:
 
     async def _look_after_runs(self) -> bool:
         """Start what was written but not started, end what ended unseen, seal the audit chain, erase who asked for it,
-        delete what is over, schedule the reading of shops that were connected, tell of days without a bill."""
+        delete what is over, schedule the reading of shops that were connected, tell of days without a bill and of
+        periods that are due."""
         started = await self._starter.sweep()
         sealed = await seal_pending(self._database)
         erased = await self._erase()
@@ -177,6 +182,9 @@ class Drains:
             await self._bill_schedules.sync()
             await self._unreconciled.tell()
             self._tidied_at = time.monotonic()
+        elif time.monotonic() >= self._due_at:
+            self._due_at = time.monotonic() + _DUE_EVERY_S
+            await self._due.look_after()
         elif time.monotonic() - self._followed_at > IDLE_S:
             await self._pull_schedules.follow()
             self._followed_at = time.monotonic()

@@ -46,6 +46,7 @@ from api.routes.runs import runs
 from api.routes.secrets import secrets
 from api.routes.session import session
 from api.routes.settlement import payees, settlement
+from api.routes.settlement_due import many_runs, settlement_due
 from api.routes.settlement_reports import settlement_reports
 from api.routes.settlement_runs import ledger, settlement_periods, settlement_runs
 from api.routes.single_payouts import single_payouts
@@ -76,6 +77,8 @@ ROUTERS = (
     calculations,
     explanations,
     given_payees,
+    settlement_due,
+    many_runs,
     settlement_runs,
     settlement_periods,
     ledger,

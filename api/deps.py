@@ -26,6 +26,7 @@ from services.customer_search import CustomerSearch
 from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
 from services.definitions import DefinitionService
+from services.due_settlements import DueSettlements
 from services.erasure import ErasureService
 from services.events import EventService
 from services.exchange_rates import ExchangeRateService
@@ -126,6 +127,7 @@ class ApiDependencies:
     given_payees: GivenPayees
     given_files: GivenFiles
     settlement_runs: SettlementRunService
+    due_settlements: DueSettlements
     payouts: PayoutService
     payee_accounts: PayeeAccounts
     payout_starts: PayoutStarts

@@ -111,6 +111,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         given_payees=application.given_payees,
         given_files=application.given_files,
         settlement_runs=application.settlement_runs,
+        due_settlements=application.due_settlements,
         payouts=application.payouts,
         payee_accounts=application.payee_accounts,
         payout_starts=application.payout_starts,

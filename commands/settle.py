@@ -27,6 +27,7 @@ from commands.settlement import (
     tell_scheme,
 )
 from commands.settlement_calculations import list_calculations, preview, repeat_calculation, what_if
+from commands.settlement_due import settle_due
 from commands.settlement_explain import explain
 from commands.settlement_payees import list_payees
 from commands.settlement_reports import list_reports, make_statement, show_report, show_tie_out
@@ -46,6 +47,7 @@ settle.command("what-if")(what_if)
 settle.command("repeat")(repeat_calculation)
 settle.command("calculations")(list_calculations)
 settle.command("run")(settle_period)
+settle.command("due")(settle_due)
 settle.command("runs")(list_runs)
 settle.command("status")(show_run)
 settle.command("approve")(approve_run)

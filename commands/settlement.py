@@ -16,7 +16,7 @@ from commands.settlement_payees import FEW, Limit, WithPayees, show_payees
 from commands.settlement_status import show_run_view
 from commands.yaml_files import read_file
 from connectors.loading import load_connectors
-from domain.access import Role
+from domain.access import Actor, Role
 from domain.catalog import CATALOG
 from domain.dsl.findings import Finding
 from domain.dsl.source import SourceDocument, decode_source, read_source
@@ -184,25 +184,30 @@ def show_run(
 
 
 def approve_run(
-    run: Annotated[UUID, typer.Argument(help="结算的编号 / a settlement's id")],
+    run: Annotated[list[UUID], typer.Argument(help="结算的编号，可写几个 / a settlement's id, or several")],
     note: Annotated[str | None, typer.Option("--note", help="意见 / what to note")] = None,
     refuse: Annotated[bool, typer.Option("--refuse", help="拒绝，之后可重新结算 / refuse it; then ask anew")] = False,
     as_director: AsDirector = False,
 ) -> None:
-    """批准（或拒绝）一次结算（不能是提出的人），人数够了即记账 / approve or refuse; with enough yeses it is booked."""
+    """批准（或拒绝）结算（不能是提出的人），人数够了即记账 / approve or refuse; with enough yeses it is booked."""
 
-    async def work(database: Database, settings: Settings) -> None:
-        runs = _runs(database, settings)
-        actor = approving_actor(as_director=as_director)
-        view = await runs.decide(actor, run, approve=not refuse, note=note)
-        if view.run.state == "approved":
-            for each in view.calculations:
-                for part in range(each.parts):
-                    await runs.book_part(run, each.id, part)
-            await runs.finish(run)
-        show_run_view(await runs.show(actor, run), settings)
+    async def work(database: Database, settings: Settings) -> bool:
+        runs, actor = _runs(database, settings), approving_actor(as_director=as_director)
+        all_are = True
+        for each in dict.fromkeys(run):
+            try:
+                await _decide(runs, actor, each, approve=not refuse, note=note)
+            except ProblemError as problem:
+                if len(run) == 1:
+                    raise
+                all_are = False
+                say(settings, Text(f"{each}：{problem.text.zh}", f"{each}: {problem.text.en}"), err=True)
+            else:
+                show_run_view(await runs.show(actor, each), settings)
+        return all_are
 
-    with_database(work)
+    if not with_database(work):
+        raise typer.Exit(1)
 
 
 def close_period(
@@ -224,6 +229,15 @@ def close_period(
         say(settings, Text(f"已关闭 {said}", f"closed: {said}"))
 
     with_database(work)
+
+
+async def _decide(runs: SettlementRunService, actor: Actor, run: UUID, *, approve: bool, note: str | None) -> None:
+    view = await runs.decide(actor, run, approve=approve, note=note)
+    if view.run.state == "approved":
+        for each in view.calculations:
+            for part in range(each.parts):
+                await runs.book_part(run, each.id, part)
+        await runs.finish(run)
 
 
 def _runs(database: Database, settings: Settings, steps: CalculationSteps | None = None) -> SettlementRunService:

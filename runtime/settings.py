@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     settlement_approvals: ApprovalPolicy | None = None
     """JSON, see `domain.settlement.approvals`; none: one approval, and two from a million yuan on."""
 
+    settle_due: bool = False
+    """Whether periods that are over are asked for by themselves; approving them stays with people."""
+
     payout_quotas: dict[Rail, RailQuota] = {}
     """JSON: what a rail takes in a day, `{"wechat-pay": {"payouts": 10000, "amount_minor": 100000000}}`; none: all."""
     payout_longest_pause_s: float = Field(default=1_800.0, ge=5)

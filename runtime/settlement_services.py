@@ -19,6 +19,7 @@ from services.breaks import BreakService
 from services.calculation_payees import GivenPayees
 from services.calculations import CalculationSteps
 from services.connections import Connections
+from services.due_settlements import DueSettlements
 from services.exchange_rates import ExchangeRateService
 from services.fact_imports import FactImports
 from services.flow_facts import FlowFacts
@@ -97,6 +98,11 @@ class SettlementServices:
     @cached_property
     def settlements(self) -> SettlementService:
         return SettlementService(self.database, self.orchestrator, self.calculation_steps, self.settlement_runs)
+
+    @cached_property
+    def due_settlements(self) -> DueSettlements:
+        by_itself = self.settings.settle_due
+        return DueSettlements(self.database, self.settlements.settle_due, by_itself=by_itself)
 
     @cached_property
     def settlement_runs(self) -> SettlementRunService:

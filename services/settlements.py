@@ -1,11 +1,15 @@
 """Settlements asked for, tried, approved: each is computed, and booked, by a workflow that begins now or soon."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from uuid import UUID, uuid4
 
-from domain.access import Actor
+from domain.access import Actor, Permission
+from domain.problems import ProblemError, UnavailableProblem
 from domain.settlement.scheme import Cycle
 from services.calculations import CalculationSteps, Wanted
+from services.due_periods import DuePeriod
 from services.orchestrator import Orchestrator
 from services.repeats import Repeats
 from services.run_views import RunView
@@ -17,6 +21,14 @@ from storage.calculations import Calculations
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from workflows import messages
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedRuns:
+    """What became of settlements that were approved together: how each stands, and why others are as they were."""
+
+    approved: Sequence[RunView]
+    refused: Sequence[tuple[UUID, ProblemError]]
 
 
 class SettlementService:
@@ -63,6 +75,25 @@ class SettlementService:
         if view.run.state == "approved":
             await begin_soon(self._go_on(view), run=str(run))
         return view
+
+    async def settle_due(self, actor: Actor, period: DuePeriod, *, leave_out: bool) -> RunView:
+        """Begin to settle a period that is due; raises as `settle`."""
+        return await self.settle(actor, period.scheme, period.start, period.cycle, leave_out=leave_out)
+
+    async def approve_all(self, actor: Actor, runs: Sequence[UUID], note: str | None = None) -> ApprovedRuns:
+        """Approve each of these as `decide` does, by itself: one that may not be approved keeps no other from it."""
+        actor.require(Permission.PAYOUTS_APPROVE)
+        actor.require_everything()
+        approved: list[RunView] = []
+        refused: list[tuple[UUID, ProblemError]] = []
+        for run in dict.fromkeys(runs):
+            try:
+                approved.append(await self.decide(actor, run, approve=True, note=note))
+            except UnavailableProblem:
+                raise
+            except ProblemError as problem:
+                refused.append((run, problem))
+        return ApprovedRuns(approved, refused)
 
     async def sweep(self) -> int:
         """Begin calculations that Temporal was not told of; how many were tried."""

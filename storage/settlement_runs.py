@@ -37,7 +37,8 @@ class SettlementRunRow(Table, table=True):
     leaves for the next one. total_minor: what it pays beyond what was booked.
     moved_minor: what payees get more altogether, or what others get less if that is more; what needs approval.
 
-    Of one scheme and cycle one run is open at a time: two would book the same difference.
+    Of one period one run is open at a time: two would book the same difference. What is closed is adjusted by one of
+    those that are open, see `SettlementPeriods.changed_since`.
     """
 
     __tablename__ = "settlement_runs"
@@ -61,8 +62,7 @@ class SettlementRunRow(Table, table=True):
     __table_args__ = (
         Index(
             _OPEN,
-            "scheme",
-            "cycle",
+            "period",
             unique=True,
             postgresql_where=text("state IN ('computing', 'computed', 'approved')"),
         ),
@@ -140,11 +140,11 @@ class SettlementRuns(Repository):
     """Runs, their calculations and approvals."""
 
     async def begin(self, run: SettlementRunRow) -> None:
-        """Let a run be the one under way. Raises ConflictProblem while another of the same scheme and cycle is."""
+        """Let a run be the one under way. Raises ConflictProblem while another of the same period is."""
         under_way = ConflictProblem(
             Text(
-                f"方案 {run.scheme} 已有一次结算在进行，先完成或拒绝它",
-                f"A settlement of {run.scheme} is under way: finish or refuse it first",
+                f"方案 {run.scheme} 的这个账期已有一次结算在进行，先完成或拒绝它",
+                f"A settlement of this period of {run.scheme} is under way: finish or refuse it first",
             )
         )
         with refused(_OPEN, under_way):

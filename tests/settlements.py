@@ -1,6 +1,7 @@
 """Settlements as the processes make them."""
 
 from services.calculations import CalculationSteps
+from services.due_settlements import DueSettlements
 from services.orchestrator import Orchestrator
 from services.payout_starts import PayoutStarts
 from services.payouts import PayoutService
@@ -14,6 +15,11 @@ def settlements_of(database: Database, orchestrator: Orchestrator) -> Settlement
     """Over a database of a test."""
     steps = CalculationSteps(database)
     return SettlementService(database, orchestrator, steps, SettlementRunService(database, steps, CONNECTORS))
+
+
+def due_of(database: Database, orchestrator: Orchestrator) -> DueSettlements:
+    """Over a database of a test."""
+    return DueSettlements(database, settlements_of(database, orchestrator).settle_due)
 
 
 def payouts_of(database: Database, orchestrator: Orchestrator) -> PayoutStarts:

@@ -190,6 +190,24 @@ _SETTLED = {
     "rates": [_RATE],
 }
 
+_DUE = {
+    "scheme": "stores",
+    "cycle": "day",
+    "start": "2026-11-11",
+    "end": "2026-11-12",
+    "days": 4,
+    "why": "never",
+    "run": None,
+    "state": None,
+}
+_DUE_UNDER_WAY = {**_DUE, "start": "2026-11-10", "end": "2026-11-11", "days": 5, "run": _RUN_ID, "state": "computed"}
+_NO_SALES = {
+    "type": "https://serverlessworkflow.io/spec/1.0.0/errors/conflict",
+    "status": 409,
+    "title": "Conflict",
+    "detail": "1 orders of the period have no sales",
+}
+
 _TITLE = {"zh": "收款人收入", "en": "Earned by payee"}
 _TIED = {"zh": "分录：计入成本的净额", "en": "journal: net of what was booked as cost"}
 _COLUMNS = [
@@ -203,6 +221,8 @@ REQUESTS: dict[str, Any] = {
     "settle_period": {"scheme": "promoters", "day": "2026-11-11", "leave_out": True},
     "approve_settlement_run": {"note": "已核对"},
     "refuse_settlement_run": {"note": "少算一位收款人"},
+    "settle_due_periods": {"scheme": "stores", "cycle": "day"},
+    "approve_settlement_runs": {"runs": [_RUN_ID], "note": "已核对"},
     "close_period": {"scheme": "promoters", "day": "2026-11-11", "unreconciled": False},
     "calculate": {"scheme": "promoters", "day": "2026-11-11"},
     "put_payees": {
@@ -237,6 +257,26 @@ RESPONSES: dict[str, Any] = {
         },
         **_SETTLED,
     },
+    "list_due_periods": {"items": [_DUE_UNDER_WAY, _DUE], "more": 0},
+    "settle_due_periods": {
+        "begun": [
+            {
+                **_RUN,
+                "scheme": "stores",
+                "cycle": "day",
+                "state": "computing",
+                "total_minor": None,
+                "moved_minor": None,
+                "approvals_needed": None,
+            }
+        ],
+        "left_alone": [_DUE_UNDER_WAY],
+        "refused": [
+            {"period": {**_DUE, "start": "2026-11-12", "end": "2026-11-13", "days": 3}, "problem": _NO_SALES},
+        ],
+        "waiting": 0,
+    },
+    "approve_settlement_runs": {"approved": [_APPROVED_RUN], "refused": []},
     "list_settlement_runs": {"items": [_RUN], "next_cursor": None},
     "show_settlement_run": {"run": _RUN, **_SETTLED},
     "approve_settlement_run": {"run": _APPROVED_RUN, **_SETTLED, "approvals": [_YES]},

@@ -90,6 +90,13 @@ _MISSING_BILLS = {
     "last": "2026-11-11",
     "listed": [{"day": "2026-11-11", "why": "no-bill", "missing": ["trade"]}],
 }
+_DUE = {
+    "scheme": "stores",
+    "periods": 1,
+    "first": "2026-11-11",
+    "last": "2026-11-11",
+    "listed": [{"cycle": "day", "start": "2026-11-11", "last": "2026-11-11", "why": "never", "state": None}],
+}
 _TAG = {**_CUSTOMER, "tag": "高价值", "rule": "tags/high-value", "version": "1.0.0", "why": {"orders": 3}}
 
 _GRADE = {**_CUSTOMER, "grading": "life-cycle", "version": "1.0.0", "grade": "沉睡", "was": "活跃", "score": 0}
@@ -137,6 +144,7 @@ INTERACTION_EVENT_TYPES: tuple[EventType, ...] = tuple(
         ),
         ("breaks.opened", "账单与账簿有差异", "A bill and the books differ", _BREAKS),
         ("bills.missing", "有些天还没有对账", "Days that nobody has reconciled", _MISSING_BILLS),
+        ("settlement.due", "有账期到期未结算", "Periods that nobody has settled", _DUE),
         ("customer.tag-gained", "客户获得标签", "A customer gained a tag", _TAG),
         ("customer.tag-lost", "客户失去标签", "A customer lost a tag", _TAG),
         ("customer.graded", "客户分级变化", "A customer's grade changed", _GRADE),

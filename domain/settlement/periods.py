@@ -1,6 +1,6 @@
 """Periods of a cycle: Shanghai days, half-open."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import date, timedelta
 
 from domain.settlement.days import require_day
@@ -25,6 +25,14 @@ def period_of(cycle: Cycle, day: date) -> tuple[date, date]:
             return (first, middle) if day < middle else (middle, _next_month(day))
         case "month":
             return day.replace(day=1), _next_month(day)
+
+
+def periods_over(cycle: Cycle, since: date, today: date) -> Iterator[tuple[date, date]]:
+    """The periods of a cycle that are over today and end after another day, the earliest first."""
+    start, end = period_of(cycle, since)
+    while end <= today:
+        yield start, end
+        start, end = period_of(cycle, end)
 
 
 def next_common_start(cycles: Collection[Cycle], day: date) -> date:

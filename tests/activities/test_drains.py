@@ -35,7 +35,7 @@ from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.services.house import House, eventually
 from tests.services.test_streams import ADMIN, Receiver, an_event, wanted
-from tests.settlements import payouts_of, settlements_of
+from tests.settlements import due_of, payouts_of, settlements_of
 from worker import GRACE, end_drains, keep_drains_going
 from workflows import messages
 from workflows.housekeeping import DrainWorkflow
@@ -62,6 +62,7 @@ def drains_of(house: House, inbox: InboxService, streams: StreamDelivery | None 
         house.pull_schedules,
         house.bill_schedules,
         house.unreconciled,
+        due_of(house.database, house.orchestrator),
         RetentionService(house.database),
         Tagging(house.database),
         ErasureWorker(house.database, house.orchestrator),

@@ -31,7 +31,7 @@ from services.tagging import Tagging
 from tests.connectors.harness import CONNECTORS
 from tests.services.house import House, eventually
 from tests.services.test_shared_tags import ADMIN, CORP, Scene, running, scene
-from tests.settlements import payouts_of, settlements_of
+from tests.settlements import due_of, payouts_of, settlements_of
 from worker import GRACE
 from workflows import messages
 from workflows.housekeeping import DrainWorkflow
@@ -136,6 +136,7 @@ async def working(scene: Scene, temporal: Client) -> AsyncIterator[None]:
         house.pull_schedules,
         house.bill_schedules,
         house.unreconciled,
+        due_of(scene.live, house.orchestrator),
         RetentionService(scene.live),
         tagging,
         ErasureWorker(scene.live, house.orchestrator),

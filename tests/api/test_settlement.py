@@ -1,7 +1,9 @@
 """Payees, keys, disputes and rates over HTTP, each by who may."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from domain.settlement.bills import day_of
 from tests.api.house import House, problem
 from tests.services.test_selling import Counter, an_order
 
@@ -141,6 +143,34 @@ async def test_a_period_with_orders_that_have_no_sales_is_settled_when_that_is_s
     assert (await house.say("finance", "POST", path, json={**wanted, "leave_out": True})).status_code == 202
     (entry,) = (await house.get("auditor", "/api/v1/audit", params={"action": "settlement.run"})).json()["items"]
     assert entry["detail"]["left_out"] == {"no-rate": 1}
+
+
+async def test_what_is_due_is_listed_and_begun_by_finance_and_approved_together(house: House) -> None:
+    books = Counter(house.database)
+    await books.publish("9.0.0", SCHEME.replace("left-out", "due").replace("cycle: month", "cycle: week"))
+    daily = {**LI, "code": "DUE-1", "cycle": "day", "since": str(day_of(datetime.now(UTC)) - timedelta(days=4))}
+    await put(house, daily)
+    path, days = f"{SETTLEMENT}/due", {"scheme": "due", "cycle": "day"}
+    listed = (await house.get("auditor", path, params=days)).json()
+    assert listed["more"] == 0
+    first, *others = listed["items"]
+    assert len(others) == 3
+    assert (first["cycle"], first["why"], first["run"], first["state"]) == ("day", "never", None, None)
+    assert (await house.get("auditor", path, params={"cycle": "year"})).status_code == 400
+    assert (await house.post("finance", path, {**days, "most": 63})).status_code == 400
+    begun = (await house.post("finance", path, {**days, "most": 1})).json()
+    assert [each["cycle"] for each in begun["begun"]] == ["day"]
+    assert (begun["left_alone"], begun["refused"], begun["waiting"]) == ([], [], len(others))
+    again = (await house.post("finance", path, days)).json()
+    (run,) = [each["id"] for each in begun["begun"]]
+    assert [each["run"] for each in again["left_alone"]] == [run]
+    assert (len(again["begun"]), again["waiting"]) == (len(others), 0)
+    missing = "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e00"
+    answer = await house.post("approver", f"{SETTLEMENT}/runs/approve", {"runs": [run, missing]})
+    refused = answer.json()["refused"]
+    # No worker computes it here.
+    assert [(each["run"], each["problem"]["status"]) for each in refused] == [(run, 409), (missing, 404)]
+    assert (await house.post("finance", f"{SETTLEMENT}/runs/approve", {"runs": [run]})).status_code == 403
 
 
 async def test_a_table_of_facts_is_taken_over_as_a_whole_by_finance(house: House) -> None:

@@ -241,6 +241,30 @@ def test_who_is_settled_by_another_cycle_is_settled_closed_and_explained(
     assert (whole["start"], whole["closing_minor"]) == ("2026-05-01", 3_000)
 
 
+def test_what_is_due_is_settled_and_approved_at_once(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = told("due", "--scheme", "promoters")
+    starts = [each["start"] for each in listed]
+    assert starts[:5] == [f"2026-0{number}-01" for number in range(1, 6)]
+    assert {(each["cycle"], each["why"], each["state"]) for each in listed} == {("month", "never", None)}
+    begun = told("due", "--begin", "--most", "4")
+    assert [each["start"] for each in begun] == starts[:4]
+    rest = run(settle, "due", "--begin", "--most", "1", "--json")
+    assert (rest.exit_code, [each["total"] for each in json.loads(rest.stdout)]) == (0, ["15.00 CNY"])
+    assert rest.stderr.count("已在进行") == 4
+    runs = [each["id"] for each in told("runs")]
+    assert len(runs) == 5
+    with pytest.raises(AuthorizationProblem):
+        run(settle, "approve", runs[0])
+    ours = run(settle, "approve", *runs)
+    assert (ours.exit_code, ours.stderr.count("另一人") >= 5) == (1, True), ours.stderr
+    monkeypatch.setattr("commands.database.account_here", lambda: "wu")
+    printed(settle, "approve", *runs)
+    assert [each["state"] for each in told("runs")] == ["booked"] * 5
+    twice = run(settle, "approve", *runs[:2])
+    assert (twice.exit_code, twice.stderr.count("不能复核")) == (1, 2)
+    assert [each["start"] for each in told("due")] == starts[5:]
+
+
 def test_a_batch_is_found_and_told_in_yuan_until_it_is_called_off(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import_table("编号,姓名,角色,真实姓名,银行账号,开户行", "P1,李小红,promoter,李小红,62220202,招商银行")
     settled = id_of(printed(settle, "run", "promoters", "2026-05-20"))
