@@ -20,6 +20,7 @@ from api.routes.accounts import accounts
 from api.routes.audit import audit
 from api.routes.bank_payouts import bank_files
 from api.routes.bill_terms import bill_terms
+from api.routes.calculation_comparisons import calculation_comparisons
 from api.routes.calculations import calculations
 from api.routes.catalog import catalog
 from api.routes.consents import consents
@@ -75,6 +76,7 @@ ROUTERS = (
     payees,
     settlement,
     calculations,
+    calculation_comparisons,
     explanations,
     given_payees,
     settlement_due,

@@ -19,6 +19,7 @@ from services.bill_terms import BillTermsService
 from services.bills import BillService
 from services.breaks import BreakService
 from services.calculation_payees import GivenPayees
+from services.calculation_comparisons import CalculationComparer
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
 from services.consents import ConsentService
@@ -126,6 +127,7 @@ class ApiDependencies:
     settlement_views: SettlementViews
     given_payees: GivenPayees
     given_files: GivenFiles
+    calculation_comparer: CalculationComparer
     settlement_runs: SettlementRunService
     due_settlements: DueSettlements
     payouts: PayoutService

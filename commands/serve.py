@@ -110,6 +110,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         settlement_views=application.settlement_views,
         given_payees=application.given_payees,
         given_files=application.given_files,
+        calculation_comparer=application.calculation_comparer,
         settlement_runs=application.settlement_runs,
         due_settlements=application.due_settlements,
         payouts=application.payouts,

@@ -27,6 +27,7 @@ from commands.settlement import (
     tell_scheme,
 )
 from commands.settlement_calculations import list_calculations, preview, repeat_calculation, what_if
+from commands.settlement_comparison import compare_calculations
 from commands.settlement_due import settle_due
 from commands.settlement_explain import explain
 from commands.settlement_payees import list_payees
@@ -44,6 +45,7 @@ settle.command("fact", context_settings={"ignore_unknown_options": True})(note_f
 settle.command("import-facts")(import_facts)
 settle.command("preview")(preview)
 settle.command("what-if")(what_if)
+settle.command("compare")(compare_calculations)
 settle.command("repeat")(repeat_calculation)
 settle.command("calculations")(list_calculations)
 settle.command("run")(settle_period)

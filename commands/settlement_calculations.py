@@ -12,17 +12,18 @@ import typer
 from commands.database import command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from commands.settlement_payees import FEW, Limit, WithPayees, payees_of, show_payees
+from commands.settlement_comparison import comparison_as_json, show_comparison
 from domain.access import Role
 from domain.money import major_from_minor
 from domain.problems import Text
 from domain.settlement.scheme import Cycle
 from runtime.settings import Settings
 from services.calculation_payees import Asked
+from services.calculation_comparisons import CalculationComparer, Comparison
 from services.calculations import CalculationSteps, Wanted
 from services.left_out import told_left_out
 from services.repeats import RepeatOutcome, Repeats
 from services.settlement_views import CalculationView, SettlementViews
-from storage.calculation_tables import Purpose
 from storage.engine import Database
 
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
@@ -44,7 +45,7 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """试算一个账期，不记账 / compute a period; nothing is booked."""
-    _compute(scheme, day, "preview", version, cycle, limit if payees else None, as_json=as_json)
+    _compute(Wanted(scheme, day.date(), "preview", version, cycle), limit if payees else None, as_json=as_json)
 
 
 def what_if(
@@ -52,12 +53,19 @@ def what_if(
     day: Day,
     version: Annotated[str, typer.Option("--version", help="哪个版本，未发布的也可 / which one; any uploaded one")],
     cycle: CycleOption = None,
+    input_of: Annotated[
+        UUID | None, typer.Option("--input-of", help="用哪次结算或核算冻结的输入 / whose frozen input it goes by")
+    ] = None,
+    today: Annotated[
+        bool, typer.Option("--today", help="记过账的账期也按今天的数据 / by what counts today, booked or not")
+    ] = False,
     payees: WithPayees = False,
     limit: Limit = FEW,
     as_json: AsJson = False,
 ) -> None:
-    """假设按另一版本会是多少，过去的账期也可，不记账 / what another version would make of a period, a past one too."""
-    _compute(scheme, day, "what-if", version, cycle, limit if payees else None, as_json=as_json)
+    """假设按另一版本会是多少，并与已记账的对比，不记账 / what another version would make of a period."""
+    wanted = Wanted(scheme, day.date(), "what-if", version, cycle, input_of, today)
+    _compute(wanted, limit if payees else None, as_json=as_json)
 
 
 def repeat_calculation(
@@ -104,31 +112,25 @@ def list_calculations(
     with_database(work)
 
 
-def _compute(
-    scheme: str,
-    day: datetime,
-    purpose: Purpose,
-    version: str | None,
-    cycle: Cycle | None,
-    payees: int | None,
-    *,
-    as_json: bool,
-) -> None:
+def _compute(wanted: Wanted, payees: int | None, *, as_json: bool) -> None:
     """Compute and show it; payees: how many of them are listed, if any."""
 
     async def work(database: Database, settings: Settings) -> None:
         actor, calculation = command_line_actor(Role.FINANCE), uuid4()
         steps = CalculationSteps(database)
-        await steps.ask(actor, calculation, Wanted(scheme, day.date(), purpose, version, cycle))
+        row = await steps.ask(actor, calculation, wanted)
         await steps.run(calculation)
+        beside = None
+        if row.input_of is not None:
+            beside = await CalculationComparer(database).compare(actor, calculation)
         view, asked = await SettlementViews(database).show(actor, calculation), Asked("calculation", calculation)
         if payees is None:
-            _show(view, settings, as_json=as_json)
+            _show(view, settings, beside, as_json=as_json)
         elif as_json:
             given, _ = await payees_of(database, asked._replace(sort="change"), payees)
-            _print_json({**_shown(view), "payees": [asdict(each) for each in given]})
+            _print_json({**_shown(view, beside), "payees": [asdict(each) for each in given]})
         else:
-            _show(replace(view, highest=()), settings, as_json=False)
+            _show(replace(view, highest=()), settings, beside, as_json=False)
             await show_payees(database, settings, asked._replace(sort="change"), payees)
 
     with_database(work)
@@ -138,9 +140,9 @@ def _print_json(told: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(told, ensure_ascii=False, indent=2, default=str))
 
 
-def _show(view: CalculationView, settings: Settings, *, as_json: bool) -> None:
+def _show(view: CalculationView, settings: Settings, beside: Comparison | None = None, *, as_json: bool) -> None:
     if as_json:
-        _print_json(_shown(view))
+        _print_json(_shown(view, beside))
         return
     row = view.row
     total = major_from_minor(row.total_minor or 0)
@@ -151,6 +153,9 @@ def _show(view: CalculationView, settings: Settings, *, as_json: bool) -> None:
         say(settings, remark, err=True)
     if view.repeat is not None:
         _show_outcome(view.repeat, settings)
+        return
+    if beside is not None:
+        show_comparison(beside, settings)
         return
     for rows in (view.components, view.highest):
         sums = [asdict(each) for each in rows]
@@ -170,7 +175,7 @@ def _show_outcome(found: RepeatOutcome, settings: Settings) -> None:
     show_rows([asdict(each) for each in found.first], as_json=False)
 
 
-def _shown(view: CalculationView) -> Mapping[str, Any]:
+def _shown(view: CalculationView, beside: Comparison | None = None) -> Mapping[str, Any]:
     row = view.row
     found: dict[str, Any] = {
         "id": str(row.id),
@@ -183,6 +188,8 @@ def _shown(view: CalculationView) -> Mapping[str, Any]:
         "remarks": [each.as_dict() for each in view.remarks],
         "rates": [asdict(each) for each in view.rates],
     }
+    if beside is not None:
+        found["comparison"] = comparison_as_json(beside)
     if view.repeat is not None:
         found["repeat"] = {**asdict(view.repeat), "of": str(view.repeat.of)}
     return found

@@ -17,6 +17,7 @@ from services.bill_terms import BillTermsService
 from services.bills import BillReader, BillService
 from services.breaks import BreakService
 from services.calculation_payees import GivenPayees
+from services.calculation_comparisons import CalculationComparer
 from services.calculations import CalculationSteps
 from services.connections import Connections
 from services.due_settlements import DueSettlements
@@ -132,6 +133,10 @@ class SettlementServices:
     @cached_property
     def given_files(self) -> GivenFiles:
         return GivenFiles(self.database)
+
+    @cached_property
+    def calculation_comparer(self) -> CalculationComparer:
+        return CalculationComparer(self.database)
 
     @cached_property
     def bank_payouts(self) -> BankPayouts:

@@ -5,10 +5,9 @@ Nothing is booked here. A calculation can be done again at any time from what wa
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,6 @@ from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationPr
 from domain.settlement.calculation import (
     BOUNDS,
     Earned,
-    Known,
     Member,
     bounds_of,
     digest_of,
@@ -28,7 +26,9 @@ from domain.settlement.periods import next_common_start
 from domain.settlement.scheme import Cycle, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.attribution_book import AttributionBook
+from services.known_inputs import known_in
 from services.repeats import note_outcome
+from services.reused_inputs import booked_for, input_named, take_input
 from services.scheme_versions import SchemeVersion, at, published_for, refuse_other_periods
 from services.selling import begins_with
 from services.settlement_members import membership_of
@@ -36,13 +36,11 @@ from services.settlement_overlaps import refuse_paying_twice
 from services.settlement_rates import rates_of_last_day
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow, Purpose
-from storage.calculations import Calculations, Part, rates_of
+from storage.calculations import Calculations, Part
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.left_out import LeftOut, Omitted
 from storage.payee_facts import PayeeFacts
-from storage.sale_filters import Extent
-from storage.sale_sums import SaleSums
 from storage.sales import PARTS, Sales
 from storage.settlement_overlaps import SettlementOverlaps
 from storage.settlement_runs import SettlementRuns
@@ -54,13 +52,17 @@ ALONE, BY_DOWNLINE = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be computed. version: None for the one in force; day: any of the period."""
+    """What is to be computed. version: None for the one in force; day: any of the period. input_of: of what-if, the
+    settlement or calculation whose frozen input it goes by, None for what was booked last of the period, if anything
+    was; today: by what counts today all the same."""
 
     scheme: str
     day: date
     purpose: Purpose
     version: str | None = None
     cycle: Cycle | None = None
+    input_of: UUID | None = None
+    today: bool = False
 
 
 class CalculationSteps:
@@ -74,8 +76,9 @@ class CalculationSteps:
     async def ask(self, actor: Actor, calculation: UUID, wanted: Wanted) -> CalculationRow:
         """Note what is to be computed, under an id that the caller chose; the same again is the same. It is audited.
 
-        :raises NotFoundProblem: no such scheme or version. :raises ValidationProblem: the scheme is not for this
-            period, or no sales count as it does.
+        :raises NotFoundProblem: no such scheme or version, or input. :raises ValidationProblem: the scheme is not for
+            this period, or no sales count as it does, or the input is of another one. :raises ConflictProblem: the
+            input is not frozen yet.
         """
         actor.require(Permission.SETTLEMENTS_RUN)
         actor.require_everything()
@@ -92,7 +95,7 @@ class CalculationSteps:
         found = await Calculations(work).find(calculation)
         if found is not None:
             return found
-        asked = await _version(work, wanted)
+        asked, source = await _asked(work, wanted)
         version, scheme = asked.version, asked.scheme
         if wanted.purpose != "adjustment":
             # What is closed is adjusted by what began to count then, whatever counts today.
@@ -111,6 +114,7 @@ class CalculationSteps:
             asked_at=work.now,
             components=[each.name for each in scheme.components],
             parts=PARTS,
+            input_of=source.id if source is not None else None,
         )
         return await Calculations(work).add(row)
 
@@ -126,6 +130,11 @@ class CalculationSteps:
             if row.state != "asked":
                 return row.members or 0
             scheme = await self.scheme(work, row)
+            if row.input_of is not None:
+                source = await _row(work, row.input_of)
+                await take_input(work, row, scheme, source, await self.scheme(work, source))
+                row.state, row.frozen_at = "frozen", work.now
+                return row.members or 0
             # What is closed sees everybody as it was settled with them, whatever was said of them since.
             as_in = await SettlementRuns(work).before(calculation) if row.purpose == "adjustment" else None
             row.members = await Calculations(work).freeze_members(membership_of(scheme, row), as_in)
@@ -154,7 +163,7 @@ class CalculationSteps:
             scheme = await self.scheme(work, row)
             await calculations.hold(calculation, ALONE, part)
             members = await calculations.members(calculation, part)
-            known = await _known(work, scheme, row, part, {each.payee for each in members})
+            known = await known_in(work, scheme, row, part, {each.payee for each in members})
             earned, passed = first_pass(scheme, members, known)
             done = _done(part, members, earned, digest_of([*passed]))
             if not await _is_kept(work, row, ALONE, done):
@@ -176,7 +185,7 @@ class CalculationSteps:
             await calculations.hold(calculation, BY_DOWNLINE, part)
             members = await calculations.members(calculation, part)
             own = {each.payee for each in members}
-            known = await _known(work, scheme, row, part, own, only_scores=True)
+            known = await known_in(work, scheme, row, part, own, only_scores=True)
             passed = [each for each in await calculations.passed(row, part) if each.upline in own]
             earned = second_pass(scheme, members, known, passed)
             totals: dict[int, int] = defaultdict(int, await calculations.totals(row, part, ALONE))
@@ -282,6 +291,28 @@ class CalculationSteps:
             )
 
 
+async def _asked(work: UnitOfWork, wanted: Wanted) -> tuple[SchemeVersion, CalculationRow | None]:
+    """The version and the period that were asked for, and the calculation whose input it goes by."""
+    if wanted.purpose != "what-if":
+        if wanted.input_of is not None or wanted.today:
+            raise ValidationProblem(
+                Text(
+                    "只有 what-if 可以指明输入（input_of、today）", "Only what-if names its input (`input_of`, `today`)"
+                )
+            )
+        return await _version(work, wanted), None
+    if wanted.input_of is None:
+        asked = await _version(work, wanted)
+        known = None if wanted.today else await booked_for(work, wanted.scheme, asked.cycle, asked.start)
+        return asked, known
+    if wanted.today:
+        raise ValidationProblem(
+            Text("input_of 与 today 不能同时写", "It goes by the input of another (`input_of`), or by `today`")
+        )
+    source, cycle = await input_named(work, wanted.input_of, wanted.scheme, wanted.day, wanted.cycle)
+    return await _version(work, replace(wanted, cycle=cycle)), source
+
+
 async def _version(work: UnitOfWork, wanted: Wanted) -> SchemeVersion:
     """The version that was named, or the published one that is for the period; what-if takes any, for any period."""
     any_period = wanted.purpose == "what-if"
@@ -329,45 +360,6 @@ async def _is_kept(work: UnitOfWork, row: CalculationRow, pass_: int, done: Part
             )
         )
     return True
-
-
-async def _known(
-    work: UnitOfWork,
-    scheme: Scheme,
-    row: CalculationRow,
-    part: int,
-    members: Collection[int],
-    *,
-    only_scores: bool = False,
-) -> Mapping[int, Known]:
-    """What the members of a part sold, did and were scored."""
-    facts = PayeeFacts(work)
-    upto = row.facts_upto or 0
-    scores = await facts.of_part(part, row.start, row.end, upto) if _asks_for_scores(scheme) else {}
-    bases: dict[int, dict[str, int]] = defaultdict(dict)
-    by_line: dict[int, Mapping[str, int]] = {}
-    unrounded: dict[int, Mapping[str, Fraction]] = {}
-    if not only_scores:
-        extent = Extent(row.start, row.end, row.sales_upto or 0, part)
-        for sold in await SaleSums(work).by_payee(scheme, extent, rates_of(row)):
-            if sold.payee in members:
-                bases[sold.payee].update(sold.bases)
-                by_line[sold.payee], unrounded[sold.payee] = sold.by_line, sold.unrounded
-        for component in scheme.components:
-            if deeds := component.deeds:
-                start, end = component.days or (row.start, row.end)
-                start, end = max(start, row.start), min(end, row.end)
-                for payee, counts in (await facts.of_part(part, start, end, upto, deeds)).items():
-                    if payee in members and not deeds.keys().isdisjoint(counts):
-                        bases[payee][component.name] = sum(counts.get(name, 0) * deeds[name] for name in deeds)
-    return {
-        payee: Known(bases.get(payee, {}), by_line.get(payee, {}), scores.get(payee, {}), unrounded.get(payee, {}))
-        for payee in bases.keys() | scores.keys()
-    }
-
-
-def _asks_for_scores(scheme: Scheme) -> bool:
-    return bool(scheme.scores)
 
 
 def _done(part: int, members: Sequence[Member], earned: Sequence[Earned], more: str) -> Part:

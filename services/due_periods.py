@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal, get_args
+from typing import Literal
 from uuid import UUID
 
 from domain.events import Event
 from domain.ids import derived_id
 from domain.problems import RuntimeProblem
 from domain.settlement.bills import day_of
-from domain.settlement.periods import periods_over
+from domain.settlement.periods import CYCLES, periods_over
 from domain.settlement.scheme import Cycle, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from storage.definitions import Definitions
@@ -29,7 +29,6 @@ LISTED_BACK = timedelta(days=400)
 TOLD_AFTER = timedelta(days=3)
 """So long after its last day finance is told of a period; before that somebody may be at it."""
 UNDER_WAY: tuple[State, ...] = ("computing", "computed", "approved")
-_CYCLES: tuple[Cycle, ...] = get_args(Cycle)
 _MOST_TOLD = 31
 Why = Literal["never", "early"]
 """never: nothing of the period is booked; early: what is booked was computed before the period was over."""
@@ -65,7 +64,7 @@ async def due_periods(work: UnitOfWork, scheme: str | None = None, cycle: Cycle 
     found: list[DuePeriod] = []
     for name in names:
         versions = await _versions(work, name)
-        for each in _CYCLES if cycle is None else (cycle,):
+        for each in CYCLES if cycle is None else (cycle,):
             for start, end in _to_be_settled(versions, each, active, first, today):
                 stands = standing.get((name, each, start))
                 if (why := _why(stands, end)) is not None:

@@ -6,11 +6,15 @@ from domain.dsl.findings import did_you_mean
 from domain.problems import Text
 from domain.settlement.scheme import Scheme
 from services.frozen_rates import rates_in
+from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.missing_scores import missing_scores_in
 from services.noted_facts import noted_facts_in
+from services.reused_inputs import remark_on_input
 from services.settlement_members import uplines_elsewhere_in
 from services.unattributed import unattributed_in
 from storage.calculation_tables import CalculationRow
+from storage.calculations import Calculations
+from storage.definitions import Definitions
 from storage.payees import Payees
 from storage.unit_of_work import UnitOfWork
 
@@ -27,6 +31,7 @@ async def remarks_on(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> S
     roles = dict.fromkeys([*scheme.roles, *(role for each in scheme.components for role in each.roles)])
     had = await Payees(work).roles_among(roles)
     return [
+        *await _input(work, scheme, row),
         *await _roles_of_nobody(work, [role for role in roles if role not in had]),
         *await unattributed_in(work, scheme, row, had),
         *await uplines_elsewhere_in(work, scheme, row),
@@ -34,6 +39,14 @@ async def remarks_on(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> S
         *await noted_facts_in(work, scheme, row),
         *await rates_in(work, scheme, row),
     ]
+
+
+async def _input(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> Sequence[Text]:
+    source = await Calculations(work).find(row.input_of) if row.input_of is not None else None
+    if source is None:
+        return []
+    version = await Definitions(work).get((SCHEME, "", source.scheme, source.version))
+    return [remark_on_input(row, scheme, source, scheme_of(version.properties))] if version is not None else []
 
 
 async def _roles_of_nobody(work: UnitOfWork, missing: Sequence[str]) -> Sequence[Text]:

@@ -18,7 +18,8 @@ class CalculationRow(Table, table=True):
     """One calculation. text_digest: of the scheme's text. components: their names, in the order of their numbers.
     sales_upto, facts_upto: the last rows that count. rates: of other currencies on the last day, as decimals. repeats:
     which calculation it does again; differing: how many payees came to something else than in that one.
-    left_out: how many orders of the period had no sales when it was frozen, by reason (`storage.left_out`)."""
+    left_out: how many orders of the period had no sales when it was frozen, by reason (`storage.left_out`).
+    input_of: the calculation whose frozen input it goes by, None for one that froze its own."""
 
     __tablename__ = "settlement_calculations"
     id: UUID = Field(primary_key=True)
@@ -48,10 +49,14 @@ class CalculationRow(Table, table=True):
         default=None, sa_column_args=[ForeignKey("settlement_calculations.id", ondelete="CASCADE")]
     )
     differing: int | None = None
+    input_of: UUID | None = Field(
+        default=None, sa_column_args=[ForeignKey("settlement_calculations.id", ondelete="CASCADE")]
+    )
 
     __table_args__ = (
         Index("ix_settlement_calculations_asked_at_id", "asked_at", "id"),
         Index("ix_settlement_calculations_repeats", "repeats", postgresql_where=text("repeats IS NOT NULL")),
+        Index("ix_settlement_calculations_input_of", "input_of", postgresql_where=text("input_of IS NOT NULL")),
         Index("ix_settlement_calculations_scheme_start", "scheme", "start"),
         Index(
             "ix_settlement_calculations_tried",

@@ -61,6 +61,7 @@ _CALCULATION = {
     "total_minor": 68765,
     "problem": None,
     "repeats": None,
+    "input_of": None,
 }
 _RATE = {
     "calculation": _ID,
@@ -129,6 +130,38 @@ _REPEAT = {
         "differing": None,
         "first": [],
     },
+}
+
+_COMPARISON = {
+    "before": {**_CALCULATION, "purpose": "settlement"},
+    "now": {
+        **_CALCULATION,
+        "id": "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e98",
+        "version": "2.0.0",
+        "purpose": "what-if",
+        "digest": "8834b6f1d07a93e2c5b8d04f615f0c4b7d1e9a2c",
+        "total_minor": 82518,
+        "input_of": _ID,
+    },
+    "currency": "CNY",
+    "same_input": True,
+    "components": [
+        {
+            "component": "sales",
+            "title": "推广提成",
+            "before_payees": 1,
+            "now_payees": 1,
+            "before_minor": 68765,
+            "now_minor": 82518,
+        }
+    ],
+    "gaining": 1,
+    "gained_minor": 13753,
+    "losing": 0,
+    "lost_minor": 0,
+    "unchanged": 0,
+    "largest": [{"payee": "P-0137", "before_minor": 68765, "now_minor": 82518}],
+    "remarks": [],
 }
 
 _LINE = {
@@ -257,6 +290,7 @@ RESPONSES: dict[str, Any] = {
         },
         **_SETTLED,
     },
+    "compare_calculations": _COMPARISON,
     "list_due_periods": {"items": [_DUE_UNDER_WAY, _DUE], "more": 0},
     "settle_due_periods": {
         "begun": [

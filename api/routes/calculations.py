@@ -46,17 +46,22 @@ class PeriodIn(Given):
 
 class CalculationIn(PeriodIn):
     """What is to be computed. version: when left out, the one published last whose days cover the period; one that is
-    only uploaded may be tried. purpose: `what-if` tries a version on any period, whatever days it is for."""
+    only uploaded may be tried. purpose: `what-if` tries a version on any period, whatever days it is for, by the input
+    of what was booked last of it, if anything was; by that of another settlement or calculation, `input_of`; or by what
+    counts today, `today`."""
 
     version: str | None = Field(default=None, max_length=64)
     purpose: Literal["preview", "what-if"] = "preview"
+    input_of: UUID | None = None
+    today: bool = False
 
 
 class CalculationOut(Shown):
     """A calculation. start, end: Shanghai days, the end not included. digest: the same whenever it is computed anew
     from what was frozen. state: `asked`, `frozen`, `computed` or `failed`, then `problem` says why. repeats: of the
     purpose `repeat`, the calculation that it does again. left_out: how many orders of the period had no sales when it
-    was frozen: `no-rate`, `no-lines`, or still `waiting`."""
+    was frozen: `no-rate`, `no-lines`, or still `waiting`. input_of: of a what-if, the calculation whose frozen input it
+    goes by."""
 
     id: UUID
     scheme: str
@@ -76,6 +81,7 @@ class CalculationOut(Shown):
     total_minor: int | None
     problem: dict[str, Any] | None
     repeats: UUID | None
+    input_of: UUID | None
 
 
 class ComponentSumOut(Shown):
@@ -143,9 +149,10 @@ class CalculationShown(BaseModel):
 
 @calculations.post("", status_code=status.HTTP_202_ACCEPTED, summary="试算 · Compute a settlement")
 async def calculate(wanted: CalculationIn, actor: Asker, deps: Deps) -> CalculationShown:
-    """冻结输入后分片计算，不记账；随时可由冻结的输入重算，结果一致。
+    """冻结输入后分片计算，不记账；随时可由冻结的输入重算，结果一致。假设（`what-if`）在账期记过账时用记账那次的输入。
 
-    What counts is frozen, then computed part by part. Nothing is booked; done again, it comes to the same digest.
+    What counts is frozen, then computed part by part. Nothing is booked; done again, it comes to the same digest. A
+    what-if on a period that was booked goes by what was frozen for that.
     """
     return _shown(await deps.settlements.calculate(actor, Wanted(**wanted.model_dump())))
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Collection, Iterator
 from datetime import date, timedelta
+from typing import get_args
 
 from domain.settlement.days import require_day
 from domain.settlement.scheme import Cycle
+
+CYCLES: tuple[Cycle, ...] = get_args(Cycle)
 
 
 def period_of(cycle: Cycle, day: date) -> tuple[date, date]:

@@ -136,6 +136,7 @@ NEEDS = {
     },
     "GET /api/v1/settlement/calculations/{calculation_id}/payees": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/runs/{settlement_id}/payees": {_P.SETTLEMENTS_READ},
+    "GET /api/v1/settlement/calculations/{calculation_id}/comparison": {_P.SETTLEMENTS_READ},
     "POST /api/v1/settlement/calculations/{calculation_id}/repeat": {_P.SETTLEMENTS_RUN},
     "GET /api/v1/settlement/payees/{code}/account": {_P.SETTLEMENTS_READ},
     "POST /api/v1/settlement/payouts": {_P.PAYOUTS_PREPARE},

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from domain.settlement.bills import day_of
 from tests.api.house import House, problem
@@ -143,6 +144,29 @@ async def test_a_period_with_orders_that_have_no_sales_is_settled_when_that_is_s
     assert (await house.say("finance", "POST", path, json={**wanted, "leave_out": True})).status_code == 202
     (entry,) = (await house.get("auditor", "/api/v1/audit", params={"action": "settlement.run"})).json()["items"]
     assert entry["detail"]["left_out"] == {"no-rate": 1}
+
+
+async def test_a_what_if_goes_by_the_input_of_another_calculation_and_is_compared(house: House) -> None:
+    await Counter(house.database).publish("9.1.0", SCHEME.replace("left-out", "compared"))
+    path, period = f"{SETTLEMENT}/calculations", {"scheme": "compared", "day": "2026-05-20", "version": "9.1.0"}
+    for wrong in ({"input_of": str(UUID(int=9))}, {"today": True}, {"input_of": "May"}):
+        assert (await house.post("finance", path, {**period, **wrong})).status_code == 400, "of previews"
+    real = (await house.post("finance", path, period)).json()["calculation"]["id"]
+    what_if = {**period, "purpose": "what-if", "input_of": real}
+    assert problem(await house.post("finance", path, what_if))["status"] == 409, "nothing is frozen yet"
+    steps = house.application.calculation_steps
+    await steps.run(UUID(real))
+    tried = (await house.post("finance", path, what_if)).json()["calculation"]
+    assert (tried["purpose"], tried["input_of"]) == ("what-if", real)
+    compared = f"{path}/{tried['id']}/comparison"
+    assert (await house.get("auditor", compared)).status_code == 409
+    await steps.run(UUID(tried["id"]))
+    found = (await house.get("auditor", compared, params={"largest": 5})).json()
+    assert (found["before"]["id"], found["now"]["id"], found["same_input"]) == (real, tried["id"], True)
+    assert (found["gaining"], found["losing"], found["unchanged"], found["largest"]) == (0, 0, 0, [])
+    assert (await house.get("auditor", compared, params={"largest": 101})).status_code == 400
+    assert (await house.get("auditor", compared, params={"beside": str(UUID(int=9))})).status_code == 404
+    assert (await house.get("agent", compared)).status_code == 403
 
 
 async def test_what_is_due_is_listed_and_begun_by_finance_and_approved_together(house: House) -> None:

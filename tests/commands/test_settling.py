@@ -96,6 +96,40 @@ def test_what_if_takes_a_version_that_is_not_for_the_month(month: str) -> None:
     assert "只是假设" in plain.stderr
 
 
+def test_what_if_on_a_booked_month_goes_by_its_input_and_stands_beside_it(
+    month: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(publish(month, SCHEME.replace("from: 2026-01-01", "from: 2026-06-01").replace("5%", "6%"), "2.0.0"))
+    what_if = ("what-if", "promoters", "2026-05-20", "--version", "2.0.0")
+    assert "comparison" not in told(*what_if), "nothing is booked yet"
+    asked = id_of(printed(settle, "run", "promoters", "2026-05-20"))
+    with monkeypatch.context() as other:
+        other.setattr("commands.database.account_here", lambda: "wu")
+        printed(settle, "approve", asked)
+    asyncio.run(sell_more(month, 2))
+    tried = told(*what_if)
+    beside = tried["comparison"]
+    assert (tried["total_minor"], beside["before"]["total_minor"], beside["now"]["total_minor"]) == (
+        1_800,
+        1_500,
+        1_800,
+    )
+    assert (beside["same_input"], beside["gaining"], beside["gained_minor"]) == (True, 1, 300)
+    assert beside["largest"] == [{"payee": "P1", "before_minor": 1_500, "now_minor": 1_800}]
+    assert told("compare", tried["id"]) == beside
+    plain = printed(settle, *what_if)
+    assert "15.00 → 18.00 (+3.00) CNY" in plain
+    assert "多得 1 位 +3.00，少得 0 位 0.00，不变 0 位" in plain
+    today = told(*what_if, "--today")
+    assert (today["total_minor"], "comparison" in today) == (5_400, False)
+    apart = run(settle, "compare", today["id"], asked)
+    assert "15.00 → 54.00" in apart.stdout
+    assert "不是同一次冻结" in apart.stderr
+    assert told(*what_if, "--input-of", today["id"])["total_minor"] == 5_400
+    with pytest.raises(ConflictProblem):
+        run(settle, "compare", told("preview", "promoters", "2026-06-20")["id"])
+
+
 def test_everything_behind_a_sum_is_listed_when_it_is_asked_for(month: str) -> None:
     asyncio.run(sell_more(month, 40))
     calculation = told("preview", "promoters", "2026-05-20")["id"]

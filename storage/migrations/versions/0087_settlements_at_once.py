@@ -1,5 +1,5 @@
 """Settlements under way at once: one of each period, no longer one of a scheme and cycle, so that all that are due can
-be asked for together."""
+be asked for together. And whose frozen input a calculation goes by."""
 
 from alembic import op
 
@@ -12,7 +12,13 @@ _STATEMENTS = """
 DROP INDEX uq_settlement_runs_open;
 
 CREATE UNIQUE INDEX uq_settlement_runs_open ON settlement_runs (period)
-    WHERE state IN ('computing', 'computed', 'approved')
+    WHERE state IN ('computing', 'computed', 'approved');
+
+ALTER TABLE settlement_calculations
+    ADD COLUMN input_of uuid CONSTRAINT fk_settlement_calculations_input_of_settlement_calculations
+        REFERENCES settlement_calculations (id) ON DELETE CASCADE;
+
+CREATE INDEX ix_settlement_calculations_input_of ON settlement_calculations (input_of) WHERE input_of IS NOT NULL
 """
 
 
