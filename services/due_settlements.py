@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from domain.access import Actor, Permission, system_actor
+from domain.access import Actor, Permission, Role, system_actor
 from domain.problems import ProblemError, UnavailableProblem
 from domain.settlement.scheme import Cycle
 from services.due_periods import DuePeriod, due_periods, events_of
@@ -24,7 +24,7 @@ MOST_BEGUN = 62
 """Settlements that are begun at a time: two months of days. Others are begun by the next request."""
 MOST_REFUSED = 62
 """Refusals after which no more are tried."""
-_BY_ITSELF = system_actor("settle-due")
+_BY_ITSELF = system_actor("settle-due", Role.FINANCE)
 
 
 class Settles(Protocol):

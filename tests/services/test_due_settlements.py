@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.access import Role
+from domain.access import Actor, Role
 from domain.problems import AuthorizationProblem, ConflictProblem
 from domain.settlement.payees import NewPayee
 from services.due_periods import DuePeriod
@@ -31,10 +31,14 @@ class Desk:
         self.refusing: set[date] = set()
         self.due = DueSettlements(office.database, self._settle, by_itself=by_itself)
 
-    async def _settle(self, actor: object, period: DuePeriod, *, leave_out: bool) -> RunView:
+    async def _settle(self, actor: Actor, period: DuePeriod, *, leave_out: bool) -> RunView:
         if period.start in self.refusing:
             raise ConflictProblem("there is no rate")
-        return await self.books.computed(period.start, period.cycle)
+        view = await self.books.runs.ask(actor, period.scheme, period.start, period.cycle, leave_out=leave_out)
+        for each in view.calculations:
+            await self.office.steps.run(each.id)
+        await self.books.runs.computed(view.run.id)
+        return view
 
     async def starts(self, cycle: str | None = None) -> list[date]:
         return [each.start for each in await self.due.due(QIAN) if cycle in (None, each.cycle)]
@@ -217,6 +221,9 @@ async def test_by_itself_it_asks_for_what_nobody_has_and_leaves_what_was_refused
         await desk.due.look_after()
     assert [each.state for each in await desk.due.due(QIAN)] == ["computed", "refused", "computed"]
     assert await desk.books.payable() == {}
+    asked = [await desk.books.runs.show(QIAN, each.run) for each in await desk.due.due(QIAN) if each.run is not None]
+    assert [each.run.asked_by for each in asked] == ["system:settle-due", "qian", "system:settle-due"]
+    await desk.book(asked[0].run.id)
 
 
 async def test_who_may(desk: Desk) -> None:
