@@ -18,8 +18,8 @@ from services.bill_corrections import BillCorrections
 from services.bill_terms import BillTermsService
 from services.bills import BillService
 from services.breaks import BreakService
-from services.calculation_payees import GivenPayees
 from services.calculation_comparisons import CalculationComparer
+from services.calculation_payees import GivenPayees
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
 from services.consents import ConsentService

@@ -11,15 +11,15 @@ import typer
 
 from commands.database import command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
-from commands.settlement_payees import FEW, Limit, WithPayees, payees_of, show_payees
 from commands.settlement_comparison import comparison_as_json, show_comparison
+from commands.settlement_payees import FEW, Limit, WithPayees, payees_of, show_payees
 from domain.access import Role
 from domain.money import major_from_minor
 from domain.problems import Text
 from domain.settlement.scheme import Cycle
 from runtime.settings import Settings
-from services.calculation_payees import Asked
 from services.calculation_comparisons import CalculationComparer, Comparison
+from services.calculation_payees import Asked
 from services.calculations import CalculationSteps, Wanted
 from services.left_out import told_left_out
 from services.repeats import RepeatOutcome, Repeats

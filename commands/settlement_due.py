@@ -19,7 +19,8 @@ from runtime.settings import Settings
 from services.calculations import CalculationSteps
 from services.due_periods import DuePeriod
 from services.due_settlements import MOST_BEGUN, DueSettlements
-from services.settlement_runs import RunView, SettlementRunService
+from services.run_views import RunView
+from services.settlement_runs import SettlementRunService
 from storage.engine import Database
 
 

@@ -16,8 +16,8 @@ from services.bill_schedules import BillSchedules
 from services.bill_terms import BillTermsService
 from services.bills import BillReader, BillService
 from services.breaks import BreakService
-from services.calculation_payees import GivenPayees
 from services.calculation_comparisons import CalculationComparer
+from services.calculation_payees import GivenPayees
 from services.calculations import CalculationSteps
 from services.connections import Connections
 from services.due_settlements import DueSettlements

@@ -13,7 +13,7 @@ from domain.access import Actor, Permission, Role, system_actor
 from domain.problems import ProblemError, UnavailableProblem
 from domain.settlement.scheme import Cycle
 from services.due_periods import DuePeriod, due_periods, events_of
-from services.settlement_runs import RunView
+from services.run_views import RunView
 from storage.engine import Database
 from storage.events import Events
 from storage.unit_of_work import UnitOfWork

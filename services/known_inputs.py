@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 
 from domain.settlement.calculation import Known
-from domain.settlement.exact import WEIGHT
 from domain.settlement.scheme import Scheme
 from storage.calculation_tables import CalculationRow
 from storage.calculations import rates_of

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from domain.dsl.findings import did_you_mean
 from domain.problems import Text
 from domain.settlement.scheme import Scheme
-from services.frozen_rates import rates_in
 from domain.settlement.scheme_reading import SCHEME, scheme_of
+from services.frozen_rates import rates_in
 from services.missing_scores import missing_scores_in
 from services.noted_facts import noted_facts_in
 from services.reused_inputs import remark_on_input

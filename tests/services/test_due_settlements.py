@@ -11,7 +11,7 @@ from domain.problems import AuthorizationProblem, ConflictProblem
 from domain.settlement.payees import NewPayee
 from services.due_periods import DuePeriod
 from services.due_settlements import DueSettlements
-from services.settlement_runs import RunView
+from services.run_views import RunView
 from storage.events import Events
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor

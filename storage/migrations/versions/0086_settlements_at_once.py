@@ -3,7 +3,7 @@ be asked for together. And whose frozen input a calculation goes by."""
 
 from alembic import op
 
-revision = "0087"
+revision = "0086"
 down_revision = "0085"
 branch_labels = None
 depends_on = None
