@@ -7,12 +7,14 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.http import Link
-from connectors.official_account.followers import STREAMS, FollowerList
+from connectors.lookups import KnownContact, LookedUp
+from connectors.official_account.followers import STREAMS, FollowerList, follower_record
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import optional_text, text, unix_time
 from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
 from connectors.wechat.settings import WechatSettings
+from domain.canonical import KeyKind
 from domain.catalog.official_account import (
     FollowerArguments,
     GetFollowerOutput,
@@ -29,10 +31,21 @@ class OfficialAccount:
     """One account. Methods raise problems as `connectors.errors` describes them."""
 
     streams: tuple[Stream, ...] = STREAMS
+    looks_up: KeyKind = "openid"
 
     def __init__(self, account: Account, link: Link) -> None:
         self.api = WechatApi(PLATFORM, account, account.parse_settings(WechatSettings), link)
         self._followers = FollowerList(self.api)
+
+    async def look_up(self, value: str, known: KnownContact) -> LookedUp:
+        """A follower's unionid, which callbacks do not tell; see `connectors.lookups`. Of who does not follow the
+        platform tells nothing."""
+        began = self.api.now()
+        try:
+            answer = await self.api.get("cgi-bin/user/info", {"openid": value, "lang": "zh_CN"})
+        except NotFoundProblem:
+            return LookedUp(None)
+        return LookedUp(follower_record(answer, began) if read_follower(answer).following else None)
 
     async def get_follower(self, request: FollowerArguments) -> GetFollowerOutput:
         """The user as the account knows them now. Raises NotFoundProblem for an openid of another application."""

@@ -72,6 +72,7 @@ def _follower(
             openid=text(fields, "FromUserName"),
             following=following,
             scene=scene,
+            told_in_part=following,
         ),
         happened,
         record,

@@ -103,12 +103,14 @@ class FollowerList:
                 return [*await self._infos(openids[:middle], known), *await self._infos(openids[middle:], known)]
             if not isinstance(problem, NotFoundProblem):
                 return [unread_record(FOLLOWERS, openids[0], problem, began)]
-            return [_record({"openid": openids[0], "subscribe": 0}, known, began)] if openids[0] in known else []
+            gone = {"openid": openids[0], "subscribe": 0}
+            return [follower_record(gone, began, known)] if openids[0] in known else []
         rows = told.get("user_info_list")
-        return [_record(row, known, began) for row in (rows if isinstance(rows, list) else ())]
+        return [follower_record(row, began, known) for row in (rows if isinstance(rows, list) else ())]
 
 
-def _record(row: Any, known: Mapping[str, int], began: datetime) -> Verified:
+def follower_record(row: Any, began: datetime, known: Mapping[str, int] = _NOBODY) -> Verified:
+    """What was read of a follower, as the inbox takes it. known: versions of those who may not follow any more."""
     user: Mapping[str, Any] = optional_mapping(row)
     # Whom it names is said by the payload, which an erasure empties, not by the key, which stays.
     number = content_digest(str(user.get("openid") or row_payload(row)))

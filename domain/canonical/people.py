@@ -38,13 +38,15 @@ class ContactData(Origin):
 
 
 class FollowerData(Origin):
-    """A WeChat user who follows an Official Account, or no longer does. scene: the channel code they came by."""
+    """A WeChat user who follows an Official Account, or no longer does. scene: the channel code they came by.
+    told_in_part: by a push, which tells no unionid; the platform does when it is asked."""
 
     openid: str
     unionid: str | None = None
     following: bool = True
     scene: str | None = None
     nickname: str | None = None
+    told_in_part: bool = False
 
     def identity_keys(self) -> Iterable[IdentityKey | None]:
         yield key("unionid", self.unionid)

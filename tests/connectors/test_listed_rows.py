@@ -52,7 +52,7 @@ _ROWS: Mapping[str, Callable[[dict[str, str]], Verified]] = {
     "youzan buyer": lambda row: youzan.buyers.buyer_record("b1", row, NOW),
     "douyin": lambda row: douyin.pages._record(douyin.pages._LISTS["orders"], row, NOW),
     "catering": lambda row: catering.pushes.pulled("order", row, NOW),
-    "official_account": lambda row: official_account.followers._record(row, {}, NOW),
+    "official_account": lambda row: official_account.followers.follower_record(row, NOW),
     "wecom": lambda row: wecom.contacts._record("contact.read", NOW, row, [], ()),
     "erp": lambda row: erp.client._pulled("stock", row, NOW),
 }
