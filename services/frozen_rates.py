@@ -9,6 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from domain.access import Actor, require_second_person
 from domain.money import HOME_CURRENCY
 from domain.problems import Text
 from domain.settlement.scheme import Scheme
@@ -80,17 +81,55 @@ async def rates_in(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> Seq
     told = [_frozen(row, frozen)] if frozen and not adjusts else []
     told += [_otherwise(row, each) for each in frozen if each.before not in (None, each.rate)]
     told += [_noted_anew(row, each) for each in frozen if each.now not in (None, each.rate)]
-    currencies = sorted(await Sales(work).currencies())
-    # Orders are converted by the rate of the day on which they were paid, and may count later.
-    first = row.start if scheme.counts == "paid" else row.start - _PAID_BEFORE
-    noted = await ExchangeRates(work).noted(currencies, first, row.end) if currencies else {}
+    noted = await _daily_rates(work, scheme, row)
     if not noted:
         return told
+    first = _first_day(scheme, row)
     told += [] if adjusts else [_daily(row, first, currency, rates) for currency, rates in noted.items()]
     before = await booked_before(work, row)
     since = before.frozen_at if before is not None else None
     new = [each for rates in noted.values() for each in rates if since is not None and each.set_at > since]
     return [*told, _new(row, new)] if new else told
+
+
+async def refuse_own_rates(work: UnitOfWork, actor: Actor, scheme: Scheme, row: CalculationRow) -> None:
+    """Returns when this person noted no rate that a calculation goes by since its period was booked last: what was
+    booked by was approved by others then.
+
+    :raises AuthorizationProblem: they did.
+    """
+    before = await booked_before(work, row)
+    since = before.frozen_at if before is not None else None
+    own = [
+        each.currency
+        for each in await frozen_rates(work, row)
+        if each.noted_by == actor.login and each.before != each.rate
+    ]
+    noted = await _daily_rates(work, scheme, row)
+    own += [
+        currency
+        for currency, rates in noted.items()
+        if any(each.set_by == actor.login and (since is None or each.set_at > since) for each in rates)
+    ]
+    if own:
+        what = Text(
+            f"账期 {row.start} 按自己登记的汇率（{'、'.join(sorted(set(own)))}）折算，其结算",
+            f"A settlement of the period from {row.start}, by rates that one noted oneself "
+            f"({', '.join(sorted(set(own)))}),",
+        )
+        require_second_person(actor, [actor.login], what)
+
+
+async def _daily_rates(
+    work: UnitOfWork, scheme: Scheme, row: CalculationRow
+) -> Mapping[str, Sequence[ExchangeRateRow]]:
+    """By which orders that count are converted: those of the days on which they were paid; they may count later."""
+    currencies = sorted(await Sales(work).currencies())
+    return await ExchangeRates(work).noted(currencies, _first_day(scheme, row), row.end) if currencies else {}
+
+
+def _first_day(scheme: Scheme, row: CalculationRow) -> date:
+    return row.start if scheme.counts == "paid" else row.start - _PAID_BEFORE
 
 
 def plain(rate: Decimal) -> str:

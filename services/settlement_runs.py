@@ -20,7 +20,7 @@ from domain.settlement.scheme import Cycle
 from domain.settlement.unfinished import refuse_closing_early
 from services.calculations import CalculationSteps, Wanted
 from services.closing_unreconciled import left_unreconciled, refuse_unreconciled, with_new_breaks
-from services.frozen_rates import FrozenRate, frozen_rates, rates_in
+from services.frozen_rates import FrozenRate, frozen_rates, rates_in, refuse_own_rates
 from services.noted_facts import noted_facts_in, refuse_own_facts
 from services.run_planning import RunPlanning
 from services.run_views import RunView, run_view
@@ -118,7 +118,7 @@ class SettlementRunService:
         """Approve or refuse. With enough approvals it is booked; one refusal ends it.
 
         :raises AuthorizationProblem: who asked for it, wrote or published its scheme or the attribution, noted facts
-            that count in it, or may not approve so much.
+            or rates that count in it, or may not approve so much.
         :raises ConflictProblem: it is not computed, or decided, or days of it were settled by another cycle meanwhile.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
@@ -158,7 +158,9 @@ class SettlementRunService:
         if row is not None:
             what = Text("自己方案或归属规则的结算", "A settlement by one's own scheme or attribution")
             require_second_person(actor, await authors_of(work, row), what)
-            await refuse_own_facts(work, actor, await self._steps.scheme(work, row), row)
+            scheme = await self._steps.scheme(work, row)
+            await refuse_own_facts(work, actor, scheme, row)
+            await refuse_own_rates(work, actor, scheme, row)
             await refuse_paying_twice(work, row)
 
     async def book_part(self, run_id: UUID, calculation: UUID, part: int) -> int:

@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from domain.problems import Text
+import pytest
+from sqlalchemy import text
+
+from domain.problems import AuthorizationProblem, Text
 from services.settlement_views import SettlementViews
+from storage.unit_of_work import UnitOfWork
 from tests.services.test_calculations import MAY, QIAN, SCHEME, Office, office
 from tests.services.test_exchange_rates import rates
 from tests.services.test_left_out import FX
 from tests.services.test_selling import an_order
-from tests.services.test_settlement_runs import JUNE, WU, Books, books
+from tests.services.test_settlement_runs import HE, JUNE, WU, Books, books
 
 __all__ = ["books", "office"]
 APRIL, LAST = date(2026, 4, 30), date(2026, 5, 31)
@@ -45,8 +49,8 @@ async def test_rates_of_orders_are_told_with_who_noted_them(office: Office, book
 
 
 async def test_orders_that_count_once_they_are_completed_go_by_rates_of_earlier_days(office: Office) -> None:
-    text = SCHEME.replace("counts: paid", "counts: completed").replace("name: promoters", "name: completed")
-    await office.scheme(text=text)
+    scheme = SCHEME.replace("counts: paid", "counts: completed").replace("name: promoters", "name: completed")
+    await office.scheme(text=scheme)
     await rates(office, (date(2026, 3, 20), "7"), (APRIL, "7.1"))
     await office.told(an_order(channel="P1", currency="USD"))
     views = SettlementViews(office.database)
@@ -54,6 +58,28 @@ async def test_orders_that_count_once_they_are_completed_go_by_rates_of_earlier_
     assert "1 are for the days from 2026-05-01 on (7.1)" in paid
     (completed,) = about_rates((await views.show(QIAN, await office.preview(scheme="completed"))).remarks)
     assert "2 are for the days from 2026-03-02 on (7 – 7.1)" in completed
+
+
+async def test_nobody_approves_what_goes_by_rates_that_they_noted(office: Office, books: Books) -> None:
+    await rates(office, (APRIL, "7.1"))
+    await office.told(an_order(channel="P1", currency="USD"))
+    first = await books.computed()
+    await noted_as(office, "wu")
+    with pytest.raises(AuthorizationProblem) as refused:
+        await books.runs.decide(WU, first.run.id, approve=True)
+    assert "自己登记的汇率（USD）" in refused.value.text.zh
+    await books.runs.decide(HE, first.run.id, approve=True)
+    await books.book(first.run.id)
+    office.clock.advance(minutes=1)
+    await office.told(an_order("E2", channel="P1", currency="USD"))
+    again = await books.computed()
+    assert (await books.runs.decide(WU, again.run.id, approve=True)).run.state == "approved", "it was approved then"
+
+
+async def noted_as(office: Office, login: str) -> None:
+    """As if somebody else had noted all rates."""
+    async with UnitOfWork(office.database) as work:
+        await work.session.execute(text("UPDATE exchange_rates SET set_by = :login"), {"login": login})
 
 
 async def test_frozen_rates_are_shown_beside_what_is_noted_and_what_was_booked_by(office: Office) -> None:
