@@ -15,6 +15,7 @@ from connectors.http import Link
 from connectors.listed_rows import listed_rows
 from connectors.page_windows import Window, WindowedReader
 from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.readable_streams import reading
 from connectors.reading import whole_number
 from connectors.shop_effects import pay_back_once, refuse_once
 from connectors.webhooks import Verified
@@ -28,6 +29,8 @@ from domain.catalog.shop_calls import (
     TurnDownRefundArguments,
 )
 from domain.problems import ConfigurationProblem, Text
+
+DISHES = Text("菜品与库存", "Dishes and their stock")
 
 
 class Gateway(Protocol):
@@ -112,6 +115,11 @@ class CateringShop:
             return [pulled(kind, row, self._link.now()) for row in rows]
 
         return await reader.pull(cursor, until, first_page, read_page)
+
+    async def try_goods(self) -> None:
+        """Ask for one dish, for a connection test. Raises as `connectors.readable_streams.reading`."""
+        with reading(DISHES):
+            await self._record(self._wire.apis.list_goods, {"page": 1, "page_size": 1})
 
     async def _dishes(self, page: int, asked_at: datetime) -> tuple[list[Verified], int]:
         found = await self._record(self._wire.apis.list_goods, {"page": page, "page_size": self._wire.page_size})

@@ -51,12 +51,14 @@ class CateringConnector(ABC):
         return events_of(kind, parse_json_object(self.content(record.payload)), self.wire, record, account)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Reads a minute of orders and of refunds, after a token where the platform has such."""
+        """Reads a minute of orders and of refunds, and one dish, after a token where the platform has such."""
         try:
-            await require_readable(self.open(account, link), link)
+            shop = self.open(account, link)
+            await require_readable(shop, link, tries=(shop.try_goods,))
         except ProblemError as error:
             return explain(error, self.hints)
-        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))
+        works = Text("连接正常，可以读取订单、退款与菜品", "It works: orders, refunds and dishes can be read")
+        return ConnectionReport(True, works)
 
     def check_signature(self, given: str, right: str) -> None:
         """Raises AuthenticationProblem for a push that is not signed with the application's secret."""

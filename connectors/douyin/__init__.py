@@ -1,9 +1,11 @@
 """Douyin shops (抖店): orders with who and what sold them, refunds, goods."""
 
 import secrets
+from functools import partial
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
+from connectors.douyin import goods
 from connectors.douyin.client import DouyinShop
 from connectors.douyin.gateway import PLATFORM
 from connectors.douyin.goods import GOODS_KINDS, goods_events
@@ -11,7 +13,7 @@ from connectors.douyin.pages import page_events
 from connectors.douyin.pushes import push_events, read_push, uses_push, verify_push
 from connectors.douyin.settings import DouyinSettings
 from connectors.http import Link
-from connectors.readable_streams import require_readable
+from connectors.readable_streams import SHOP_WORKS, require_readable
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.douyin import DOUYIN_CALLS, DOUYIN_QUEUE
@@ -24,8 +26,8 @@ _HINTS = {
         "Check app_key, app_secret and shop_id, that the shop has authorised the application, and the server's clock",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在抖店开放平台为应用申请订单与售后权限包",
-        "Apply for the order and after-sale permissions in the console",
+        "在抖店开放平台为应用申请订单、售后与商品权限包",
+        "Apply for the order, after-sale and goods permissions in the console",
     ),
 }
 
@@ -71,12 +73,13 @@ class DouyinConnector:
         return DouyinShop(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Fetches a token and reads a minute of orders and of refunds."""
+        """Fetches a token, reads a minute of orders and of refunds, and one of the goods."""
         try:
             if account.parse_settings(DouyinSettings).refresh_token is None:
                 # A refresh token is spent by its use, so with one the workers' own token is tried.
                 link = link.without_tokens()
-            await require_readable(self.open(account, link), link)
+            shop = self.open(account, link)
+            await require_readable(shop, link, tries=(partial(goods.try_reading, shop.gateway),))
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))
+        return ConnectionReport(True, SHOP_WORKS)

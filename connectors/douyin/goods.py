@@ -5,6 +5,7 @@ Source: op.jinritemai.com, product.listV2 and product.detail, as read in public 
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from connectors.accounts import Account
@@ -14,6 +15,7 @@ from connectors.goods_lists import AT_ONCE, Article, Variant, article_events, go
 from connectors.page_windows import Window, WindowedReader
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.readable_streams import GOODS_AND_STOCK, reading, try_one
 from connectors.reading import (
     merchant_code,
     objects,
@@ -63,6 +65,16 @@ async def pull(gateway: DouyinGateway, cursor: Cursor, until: datetime) -> Pulle
     return await pull_goods(cursor, until, gateway.now(), read)
 
 
+async def try_reading(gateway: DouyinGateway) -> None:
+    """Ask for one article with its variants, for a connection test. Raises as `connectors.readable_streams.reading`."""
+    now = gateway.now().replace(microsecond=0)
+    with reading(GOODS_AND_STOCK):
+        found = await _list(gateway, Window(now - _EVER, now), 1, size=1)
+    rows = found.get("data")
+    numbers = [number for row in (rows if isinstance(rows, list) else []) if (number := _number(row))]
+    await try_one(numbers, partial(_detail, gateway))
+
+
 def goods_events(record: Verified, account: Account) -> list[Event]:
     """The canonical events of an article."""
     return article_events(read_article(parse_json_object(record.payload)), record, account)
@@ -92,16 +104,17 @@ def _variant(row: Mapping[str, Any]) -> Variant:
     )
 
 
-async def _list(gateway: DouyinGateway, window: Window, page: int) -> Mapping[str, Any]:
+async def _list(gateway: DouyinGateway, window: Window, page: int, size: int = PAGE_SIZE) -> Mapping[str, Any]:
     span = {"update_start_time": int(window.start.timestamp()), "update_end_time": int(window.end.timestamp())}
-    return await gateway.call("product.listV2", {**span, "page": page, "size": PAGE_SIZE})
+    return await gateway.call("product.listV2", {**span, "page": page, "size": size})
 
 
 async def _details(gateway: DouyinGateway, numbers: Sequence[str]) -> Mapping[str, Found]:
-    async def detail(number: str) -> Row:
-        return await gateway.call("product.detail", {"product_id": number, "show_draft": "false"})
+    return await read_each(numbers, partial(_detail, gateway), at_once=AT_ONCE)
 
-    return await read_each(numbers, detail, at_once=AT_ONCE)
+
+async def _detail(gateway: DouyinGateway, number: str) -> Row:
+    return await gateway.call("product.detail", {"product_id": number, "show_draft": "false"})
 
 
 def _record(row: Any, detail: Found, asked_at: datetime) -> Verified:

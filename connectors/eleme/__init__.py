@@ -23,8 +23,8 @@ _HINTS = {
         "Check app_key, app_secret and the shop's shop_id, and this machine's clock",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在饿了么开放平台申请订单与退款权限",
-        "Apply for orders and refunds on the open platform",
+        "在饿了么开放平台申请订单、退款与菜品权限",
+        "Apply for orders, refunds and dishes on the open platform",
     ),
 }
 _LATEST_MS = 4_102_444_800_000

@@ -4,11 +4,12 @@ import secrets
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
-from connectors.erp.client import ErpSystem
+from connectors.erp.client import STOCK, WAYBILLS, ErpSystem
 from connectors.erp.pushes import push_events, read_push, uses_push, verify_push
 from connectors.erp.settings import ErpSettings
-from connectors.erp.wire import PLATFORM, UNVERIFIED
+from connectors.erp.wire import PLATFORM
 from connectors.http import Link
+from connectors.readable_streams import require_readable
 from connectors.standard_webhooks import new_secret
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
@@ -25,6 +26,9 @@ _HINTS = {
         "Have the ERP's administrator permit shipping orders, waybills and stock",
     ),
 }
+
+
+_READABLE = {WAYBILLS.name: Text("运单", "Waybills"), STOCK.name: Text("库存", "Stock")}
 
 
 class ErpConnector:
@@ -65,12 +69,10 @@ class ErpConnector:
         return ErpSystem(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Reads one page of waybills."""
+        """Reads a minute of waybills and of stock."""
         try:
             system = self.open(account, link)
-            await system.pull(system.streams[0].name, {}, link.now())
+            await require_readable(system, link, _READABLE)
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(
-            True, Text(f"连接正常，可以读取 {UNVERIFIED.waybills}", f"It works: {UNVERIFIED.waybills} can be read")
-        )
+        return ConnectionReport(True, Text("连接正常，可以读取运单与库存", "It works: waybills and stock can be read"))

@@ -1,10 +1,12 @@
 """JD (京东): a POP shop's orders and refund applications, by the open platform's gateway; it is only ever asked."""
 
 import secrets
+from functools import partial
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
+from connectors.jd import goods
 from connectors.jd.client import JdShop
 from connectors.jd.gateway import PLATFORM
 from connectors.jd.goods import GOODS_KIND, goods_events
@@ -22,7 +24,7 @@ from connectors.jd.pulling import (
 from connectors.jd.records import read_aftersale, read_order, read_refund, read_service_order
 from connectors.jd.settings import JdSettings
 from connectors.payloads import parse_json_object
-from connectors.readable_streams import require_readable
+from connectors.readable_streams import SHOP_WORKS, require_readable
 from connectors.shop_records import Parcel, order_event, parcel_events, refund_event
 from connectors.unpushed import Unpushed
 from connectors.webhooks import Verified
@@ -37,8 +39,8 @@ _HINTS = {
         "Check app_key and app_secret, and that refresh_token came from the shop's latest authorisation",
     ),
     ConnectionFault.PERMISSION: Text(
-        "为应用申请订单、退款申请与售后服务单接口权限",
-        "Apply for the interfaces of orders, refund applications and service orders",
+        "为应用申请订单、退款申请、售后服务单与商品 SKU 接口权限",
+        "Apply for the interfaces of orders, refund applications, service orders and goods (SKU)",
     ),
     ConnectionFault.ADDRESS: Text(
         "在应用的后台把服务器 IP 加入白名单，并确认服务器部署在京东云内",
@@ -94,11 +96,11 @@ class JdConnector(Unpushed):
         return JdShop(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Reads who the shop is, then a minute of orders and of each kind of refund."""
+        """Reads who the shop is, then a minute of orders and of each kind of refund, and one of the goods."""
         try:
             shop = self.open(account, link)
             await shop.gateway.call(VENDER_INFO, {}, "vender_info_result")
-            await require_readable(shop, link, _READABLE)
+            await require_readable(shop, link, _READABLE, (partial(goods.try_reading, shop.gateway),))
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))
+        return ConnectionReport(True, SHOP_WORKS)

@@ -15,6 +15,7 @@ from connectors.jd.gateway import PLATFORM, JdGateway
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
+from connectors.readable_streams import GOODS_AND_STOCK, reading
 from connectors.reading import merchant_code, optional_fen, optional_text, optional_whole_number, text, whole_number
 from connectors.single_reads import Row
 from connectors.webhooks import Verified
@@ -41,6 +42,12 @@ async def pull(gateway: JdGateway, cursor: Cursor, until: datetime) -> PulledPag
         return records, whole_number(found, "totalItem", 0)
 
     return await pull_lists(cursor, until, gateway.now(), _PAGE_SIZE, read)
+
+
+async def try_reading(gateway: JdGateway) -> None:
+    """Ask for one variant, for a connection test. Raises as `connectors.readable_streams.reading`."""
+    with reading(GOODS_AND_STOCK):
+        await gateway.call("jingdong.sku.read.searchSkuList", {"field": _FIELDS, "pageNo": 1, "pageSize": 1}, "page")
 
 
 def goods_events(record: Verified, account: Account) -> list[Event]:

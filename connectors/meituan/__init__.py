@@ -26,8 +26,8 @@ _HINTS = {
         "Check app_id, app_secret and the shop's shop_id, and this machine's clock",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在美团开放平台申请订单与退款权限",
-        "Apply for orders and refunds on the open platform",
+        "在美团开放平台申请订单、退款与菜品权限",
+        "Apply for orders, refunds and dishes on the open platform",
     ),
 }
 

@@ -1,18 +1,20 @@
 """Pinduoduo (拼多多): a shop's orders and refunds, by the open platform's gateway and message channel."""
 
 import secrets
+from functools import partial
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.errors import wrong_shop
 from connectors.http import Link
+from connectors.pinduoduo import goods
 from connectors.pinduoduo.channel import PinduoduoChannel
 from connectors.pinduoduo.client import PinduoduoShop
 from connectors.pinduoduo.gateway import PLATFORM
 from connectors.pinduoduo.goods import GOODS_KIND, goods_events
 from connectors.pinduoduo.messages import record_events
 from connectors.pinduoduo.settings import PinduoduoSettings
-from connectors.readable_streams import require_readable
+from connectors.readable_streams import SHOP_WORKS, require_readable
 from connectors.reading import number_if_told
 from connectors.unpushed import Unpushed
 from connectors.webhooks import Verified
@@ -28,8 +30,8 @@ _HINTS = {
         "within 10 minutes",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在开放平台控制台为应用申请订单与售后接口权限",
-        "Apply for the order and refund interfaces in the console",
+        "在开放平台控制台为应用申请订单、售后与商品接口权限",
+        "Apply for the interfaces of orders, refunds and goods in the console",
     ),
 }
 
@@ -71,18 +73,17 @@ class PinduoduoConnector(Unpushed):
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
         """Reads who the shop is, with its token: by another number than its own it would get no messages; then a
-        minute of orders and of refunds."""
+        minute of orders and of refunds, and one of the goods."""
         try:
             shop = self.open(account, link)
             info = await shop.gateway.call("pdd.mall.info.get", {}, "mall_info_get_response")
             told, set_to = number_if_told(info, UNVERIFIED), shop.gateway.settings.mall_id
             if told is not None and set_to is not None and told != set_to:
                 raise wrong_shop(PLATFORM, "mall_id", set_to, told)
-            await require_readable(shop, link)
+            await require_readable(shop, link, tries=(partial(goods.try_reading, shop.gateway),))
         except ProblemError as error:
             return explain(error, _HINTS)
-        works = Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read")
-        return ConnectionReport(True, works, _unnamed(told) if set_to is None else None)
+        return ConnectionReport(True, SHOP_WORKS, _unnamed(told) if set_to is None else None)
 
 
 def _unnamed(mall: int | None) -> Text:

@@ -18,6 +18,7 @@ from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pulling import Cursor, PulledPage
+from connectors.readable_streams import GOODS_AND_STOCK, reading
 from connectors.reading import merchant_code, objects, optional_text, optional_whole_number, text, whole_number
 from connectors.single_reads import Row
 from connectors.webhooks import Verified
@@ -44,6 +45,12 @@ async def pull(gateway: PinduoduoGateway, cursor: Cursor, until: datetime) -> Pu
         return records, whole_number(found, "total_count", 0)
 
     return await pull_lists(cursor, until, gateway.now(), _PAGE_SIZE, read)
+
+
+async def try_reading(gateway: PinduoduoGateway) -> None:
+    """Ask for one article, for a connection test. Raises as `connectors.readable_streams.reading`."""
+    with reading(GOODS_AND_STOCK):
+        await gateway.call("pdd.goods.list.get", {"page": "1", "page_size": "1"}, "goods_list_get_response")
 
 
 def goods_events(record: Verified, account: Account) -> list[Event]:

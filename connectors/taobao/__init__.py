@@ -6,7 +6,8 @@ from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.errors import wrong_setting
 from connectors.http import Link
-from connectors.readable_streams import require_readable
+from connectors.readable_streams import SHOP_WORKS, require_readable
+from connectors.taobao import goods
 from connectors.taobao.client import TaobaoShop
 from connectors.taobao.gateway import PLATFORM
 from connectors.taobao.goods import GOODS_KIND, goods_events
@@ -25,8 +26,8 @@ _HINTS = {
         "Check app_key and app_secret, and that session or refresh_token came from the shop's latest authorisation",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在开放平台控制台为应用申请订单与退款接口权限",
-        "Apply for the trade and refund interfaces in the console",
+        "在开放平台控制台为应用申请订单、退款与商品接口权限",
+        "Apply for the interfaces of trades, refunds and goods in the console",
     ),
 }
 
@@ -56,7 +57,7 @@ class TaobaoConnector(Unpushed):
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
         """Reads who the shop is, with its session: by another name than its own it would leave its messages; then a
-        minute of orders and of refunds."""
+        minute of orders and of refunds, and one of the goods."""
         try:
             shop = self.open(account, link)
             gateway = shop.gateway
@@ -70,7 +71,7 @@ class TaobaoConnector(Unpushed):
                         "correct it, or leave it out, then the platform is asked",
                     ),
                 )
-            await require_readable(shop, link)
+            await require_readable(shop, link, tries=goods.tries(gateway))
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))
+        return ConnectionReport(True, SHOP_WORKS)

@@ -15,6 +15,7 @@ from connectors.goods_lists import Article, Variant, article_events, goods_recor
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
+from connectors.readable_streams import ON_SALE, PUT_AWAY, Try, reading, try_one
 from connectors.reading import (
     merchant_code,
     objects,
@@ -29,6 +30,7 @@ from connectors.taobao.gateway import PLATFORM, TaobaoGateway
 from connectors.taobao.records import sku_name
 from connectors.webhooks import Verified
 from domain.events import Event
+from domain.problems import Text
 
 GOODS_KIND = "goods"
 _ON_SALE, _PUT_AWAY = "taobao.items.onsale.get", "taobao.items.inventory.get"
@@ -56,6 +58,21 @@ async def pull(gateway: TaobaoGateway, cursor: Cursor, until: datetime) -> Pulle
 
     lists = (partial(read, listing) for listing in (_ON_SALE, _PUT_AWAY))
     return await pull_lists(cursor, until, gateway.now(), _PAGE_SIZE, *lists)
+
+
+def tries(gateway: TaobaoGateway) -> tuple[Try, ...]:
+    """One article of either list, with its variants, for a connection test."""
+
+    async def skus(number: str) -> None:
+        await gateway.call("taobao.item.skus.get", {"fields": _SKU_FIELDS, "num_iids": number})
+
+    async def read(listing: str, called: Text) -> None:
+        with reading(called):
+            found = await gateway.call(listing, {"fields": _ITEM_FIELDS, "page_no": "1", "page_size": "1"})
+        rows = listed_rows(optional_mapping(found.get("items")), "item", PLATFORM)
+        await try_one([number for row in rows if (number := _number(row))], skus)
+
+    return partial(read, _ON_SALE, ON_SALE), partial(read, _PUT_AWAY, PUT_AWAY)
 
 
 def goods_events(record: Verified, account: Account) -> list[Event]:

@@ -1,12 +1,15 @@
 """WeChat Stores (微信小店): orders and refunds of buyers whose unionid is known."""
 
+from functools import partial
+
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
-from connectors.readable_streams import require_readable
+from connectors.readable_streams import SHOP_WORKS, require_readable
 from connectors.webhooks import Verified
 from connectors.wechat.answering import TakesCallbacks
 from connectors.wechat.settings import nobodys_account
+from connectors.wechat_store import goods
 from connectors.wechat_store.client import PLATFORM, WechatStore
 from connectors.wechat_store.events import store_events, uses_push
 from connectors.wechat_store.goods import GOODS_KIND, goods_events
@@ -19,8 +22,8 @@ from domain.problems import ProblemError, Text
 _HINTS = {
     ConnectionFault.CREDENTIALS: Text("核对小店的 app_id 与 app_secret", "Check the store's app_id and app_secret"),
     ConnectionFault.PERMISSION: Text(
-        "在微信小店后台授予订单与售后接口权限",
-        "Grant orders and after-sale in the store's console",
+        "在微信小店后台授予订单、售后与商品接口权限",
+        "Grant orders, after-sale and products in the store's console",
     ),
 }
 
@@ -48,9 +51,10 @@ class WechatStoreConnector(TakesCallbacks):
         return WechatStore(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Fetches a token, lists a minute of orders and of refunds, and reads one of each."""
+        """Fetches a token, lists a minute of orders and of refunds, and the goods, and reads one of each."""
         try:
-            await require_readable(WechatStore(account, link.without_tokens(), most=1), link)
+            store = WechatStore(account, link.without_tokens(), most=1)
+            await require_readable(store, link, tries=(partial(goods.try_reading, store.api, PLATFORM),))
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))
+        return ConnectionReport(True, SHOP_WORKS)

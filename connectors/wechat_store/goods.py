@@ -6,6 +6,7 @@ channels/ec/category/all, as read in public SDKs [S].
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from connectors.accounts import Account
@@ -14,6 +15,7 @@ from connectors.goods_lists import AT_ONCE, Article, Variant, article_events, go
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
+from connectors.readable_streams import GOODS_AND_STOCK, reading, try_one
 from connectors.reading import (
     mapping,
     merchant_code,
@@ -46,12 +48,8 @@ async def pull(api: WechatApi, platform: str, cursor: Cursor, until: datetime) -
         asked = {"page_size": _PAGE_SIZE, **({"next_key": place["next_key"]} if place.get("next_key") else {})}
         answer = await api.read("channels/ec/product/list/get", asked)
 
-        async def whole(number: str) -> Row:
-            found = await api.read("channels/ec/product/get", {"product_id": number, "data_type": _ONLINE})
-            return optional_mapping(found.get("product"))
-
         numbers = [str(each) for each in listed_rows(answer, "product_ids", platform)]
-        products = await read_each(numbers, whole, at_once=AT_ONCE)
+        products = await read_each(numbers, partial(_whole, api), at_once=AT_ONCE)
         names = await _names(api, platform, list(products.values()))
         found = [
             unread_record(GOODS_KIND, number, each, asked_at)
@@ -65,6 +63,18 @@ async def pull(api: WechatApi, platform: str, cursor: Cursor, until: datetime) -
         return PulledPage(found, {"next_key": following}, more=more)
 
     return await pull_goods(cursor, until, api.now(), read)
+
+
+async def try_reading(api: WechatApi, platform: str) -> None:
+    """Ask for one article with its variants, for a connection test. Raises as `connectors.readable_streams.reading`."""
+    with reading(GOODS_AND_STOCK):
+        answer = await api.read("channels/ec/product/list/get", {"page_size": 1})
+    await try_one([str(each) for each in listed_rows(answer, "product_ids", platform)], partial(_whole, api))
+
+
+async def _whole(api: WechatApi, number: str) -> Row:
+    found = await api.read("channels/ec/product/get", {"product_id": number, "data_type": _ONLINE})
+    return optional_mapping(found.get("product"))
 
 
 def goods_events(record: Verified, account: Account) -> list[Event]:

@@ -70,19 +70,29 @@ class ChatArchive:
         """The messages behind the last one that was read. cursor: its number, `seq`."""
         if self._http is None:
             return PulledPage((), cursor, more=False)
-        seq, secret = whole_number(cursor, "seq", 0), self._settings.archive_secret
-        answer = await self._http.exchange(
-            "POST",
-            "/chatdata",
-            query={"access_token": secret.get_secret_value()} if secret is not None else {},
-            payload={"corp_id": self._settings.corp_id, "seq": seq, "limit": _AT_ONCE},
-        )
-        if answer.get("errcode", 0) != 0:
-            raise_for_code(PLATFORM, str(answer["errcode"]), str(answer.get("errmsg", "")), CODES, effect=False)
+        seq = whole_number(cursor, "seq", 0)
+        answer = await self._ask(self._http, seq, _AT_ONCE)
         rows = listed_rows(answer, "chatdata", PLATFORM)
         last = max((whole_number(optional_mapping(row), "seq", 0) for row in rows), default=seq)
         records = [listed_record(ARCHIVED, row, ("msgid",), self._now()) for row in rows]
         return PulledPage(records, {"seq": max(last, seq)}, more=len(rows) >= _AT_ONCE and last > seq)
+
+    async def try_reading(self) -> None:
+        """Ask for one message, for a connection test; nothing where the settings name no port."""
+        if self._http is not None:
+            await self._ask(self._http, 0, 1)
+
+    async def _ask(self, http: PlatformHttp, seq: int, most: int) -> dict[str, Any]:
+        secret = self._settings.archive_secret
+        answer = await http.exchange(
+            "POST",
+            "/chatdata",
+            query={"access_token": secret.get_secret_value()} if secret is not None else {},
+            payload={"corp_id": self._settings.corp_id, "seq": seq, "limit": most},
+        )
+        if answer.get("errcode", 0) != 0:
+            raise_for_code(PLATFORM, str(answer["errcode"]), str(answer.get("errmsg", "")), CODES, effect=False)
+        return answer
 
 
 def archive_events(record: Verified, account: Account) -> list[Event]:

@@ -25,9 +25,9 @@ _HINTS = {
         "Check client_id, client_secret and the shop's kdt_id, and that the shop has authorised the application",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在有赞云控制台为应用申请交易与退款接口权限；应用限制了 IP 的，把本机 IP 加入白名单",
-        "Apply for the trade and refund interfaces in the console; if the application has a white list, add this "
-        "server's IP",
+        "在有赞云控制台为应用申请交易、退款、商品与优惠券接口权限；应用限制了 IP 的，把本机 IP 加入白名单",
+        "Apply for the interfaces of trades, refunds, goods and coupons in the console; if the application has a white "
+        "list, add this server's IP",
     ),
 }
 
@@ -75,14 +75,17 @@ class YouzanConnector:
         return YouzanShop(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Fetches a token and reads a minute of orders and of refunds."""
+        """Fetches a token, reads a minute of orders and of refunds, and one of the goods and of the coupons."""
         try:
             is_own = account.parse_settings(YouzanSettings).refresh_token is None
             # The platform gives out the same token while it lives. A refresh token is spent by its use, so with one the
             # token that the workers have is tried.
             shop = self.open(account, link.without_tokens() if is_own else link)
             await shop.gateway.prove_secret()
-            await require_readable(shop, link)
+            await require_readable(shop, link, tries=shop.tries())
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))
+        works = Text(
+            "连接正常，可以读取订单、退款、商品与优惠券", "It works: orders, refunds, goods and coupons can be read"
+        )
+        return ConnectionReport(True, works)

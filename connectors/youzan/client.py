@@ -11,6 +11,7 @@ from connectors.http import Link
 from connectors.lookups import KnownContact, LookedUp
 from connectors.payloads import parse_json
 from connectors.pulling import Cursor, PulledPage, stream_named
+from connectors.readable_streams import Try
 from connectors.reading import CHINA, china_time, optional_mapping, optional_text, whole_number
 from connectors.shop_effects import PAYABLE, are_goods_out, goods_not_back
 from connectors.youzan import coupon_lists, goods
@@ -61,6 +62,10 @@ class YouzanShop:
         if known is coupon_lists.COUPONS:
             return await self._coupons.pull(cursor, until)
         return await pull(self.gateway, stream, cursor, until)
+
+    def tries(self) -> tuple[Try, ...]:
+        """What a connection test reads beside orders and refunds: goods and coupons."""
+        return *goods.tries(self.gateway), self._coupons.try_reading
 
     async def look_up(self, value: str, known: KnownContact) -> LookedUp:
         """A buyer's WeChat identities, which orders do not tell; see `connectors.lookups`."""

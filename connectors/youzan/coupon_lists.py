@@ -15,6 +15,7 @@ from connectors.accounts import Account
 from connectors.listed_rows import listed_rows, row_payload
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.readable_streams import reading
 from connectors.reading import (
     CHINA,
     anomaly,
@@ -88,19 +89,34 @@ class CouponBook:
             return PulledPage(records, {**window, "group": following, "page": 1}, more=True)
         return PulledPage(records, {"since": rfc3339(end)}, more=end < settled)
 
+    async def try_reading(self) -> None:
+        """Ask for one group and one coupon of it, for a connection test. Raises as `readable_streams.reading`."""
+        with reading(Text("优惠券", "Coupons")):
+            answer = await self._gateway.call("youzan.ump.coupon.search", "3.0.0", _asked_groups(1, 1))
+            for group in map(optional_mapping, listed_rows(answer, "groups", PLATFORM)[:1]):
+                if not group.get("id"):
+                    continue
+                now = self._gateway.now()
+                span = {"start_taked": _local(now - timedelta(minutes=1)), "end_taked": _local(now)}
+                params = {"coupon_group_id": group.get("id"), **span, "page_no": 1, "page_size": 1}
+                await self._gateway.call("youzan.ump.coupon.consume.fetchlogs.get", "3.0.2", params)
+
     async def _listed(self) -> Sequence[Mapping[str, Any]]:
         """The groups of the shop, by their numbers."""
         if self._groups is None:
             found: list[Mapping[str, Any]] = []
             for page in range(1, _MOST_GROUPS // _GROUPS + 1):
-                params = {"group_type": "PROMOCARD", "page_no": page, "page_size": _GROUPS}
-                answer = await self._gateway.call("youzan.ump.coupon.search", "3.0.0", params)
+                answer = await self._gateway.call("youzan.ump.coupon.search", "3.0.0", _asked_groups(page, _GROUPS))
                 rows = listed_rows(answer, "groups", PLATFORM)
                 found += map(optional_mapping, rows)
                 if not rows or page * _GROUPS >= whole_number(answer, "total", 0):
                     break
             self._groups = sorted((each for each in found if each.get("id")), key=lambda row: str(row["id"]))
         return self._groups
+
+
+def _asked_groups(page: int, size: int) -> Mapping[str, Any]:
+    return {"group_type": "PROMOCARD", "page_no": page, "page_size": size}
 
 
 def coupon_list_events(record: Verified, account: Account) -> list[Event]:

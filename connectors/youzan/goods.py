@@ -15,6 +15,7 @@ from connectors.goods_lists import AT_ONCE, Article, Variant, article_events, go
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
+from connectors.readable_streams import ON_SALE, PUT_AWAY, Try, reading, try_one
 from connectors.reading import (
     merchant_code,
     objects,
@@ -30,7 +31,7 @@ from connectors.webhooks import Verified
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
 from connectors.youzan.records import sku_name
 from domain.events import Event
-from domain.problems import ProblemError, ValidationProblem
+from domain.problems import ProblemError, Text, ValidationProblem
 
 GOODS_READ = "goods.read"
 _ON_SALE, _PUT_AWAY = "youzan.items.onsale.get", "youzan.items.inventory.get"
@@ -59,6 +60,18 @@ async def pull(gateway: YouzanGateway, cursor: Cursor, until: datetime) -> Pulle
 
     lists = (partial(read, listing) for listing in (_ON_SALE, _PUT_AWAY))
     return await pull_lists(cursor, until, gateway.now(), _PAGE_SIZE, *lists)
+
+
+def tries(gateway: YouzanGateway) -> tuple[Try, ...]:
+    """One article of either list, with its variants, for a connection test."""
+
+    async def read(listing: str, called: Text) -> None:
+        with reading(called):
+            found = await gateway.call(listing, "3.0.0", {"page_no": 1, "page_size": 1})
+        numbers = [_number(row) for row in listed_rows(found, "items", PLATFORM)]
+        await try_one([number for number in numbers if number], partial(_detail, gateway))
+
+    return partial(read, _ON_SALE, ON_SALE), partial(read, _PUT_AWAY, PUT_AWAY)
 
 
 def goods_events(record: Verified, account: Account) -> list[Event]:
@@ -106,11 +119,12 @@ def _category_of(row: Any) -> str:
 async def _details(gateway: YouzanGateway, numbers: Sequence[str]) -> Mapping[str, Found]:
     """The articles with their variants; one that is gone meanwhile may be none, or a wrong parameter."""
 
-    async def detail(number: str) -> Row:
-        found = await gateway.call("youzan.item.get", "3.0.0", {"item_id": int(number)})
-        return optional_mapping(found.get("item"))
+    return await read_each(numbers, partial(_detail, gateway), at_once=AT_ONCE)
 
-    return await read_each(numbers, detail, at_once=AT_ONCE)
+
+async def _detail(gateway: YouzanGateway, number: str) -> Row:
+    found = await gateway.call("youzan.item.get", "3.0.0", {"item_id": int(number)})
+    return optional_mapping(found.get("item"))
 
 
 def _number(row: Any) -> str:

@@ -188,7 +188,10 @@ async def test_an_accounts_connection_is_tested_in_words(house: House) -> None:
         assert good.json() == {
             "ok": True,
             "fault": None,
-            "message": {"zh": "连接正常，可以读取订单与退款", "en": "It works: orders and refunds can be read"},
+            "message": {
+                "zh": "连接正常，可以读取订单、退款、商品与优惠券",
+                "en": "It works: orders, refunds, goods and coupons can be read",
+            },
             "hint": None,
         }
         wrong = {"credentials": {"client_secret": "do-not-tell-3"}}

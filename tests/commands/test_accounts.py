@@ -22,7 +22,7 @@ from tests.connectors.harness import outside
 
 SYSTEM = system_actor("tests")
 VERBS = ("connect", "change", "rotate", "disconnect", "reconnect")
-FINE = "连接正常，可以读取订单与退款  /  It works: orders and refunds can be read"
+FINE = "连接正常，可以读取订单、退款、商品与优惠券  /  It works: orders, refunds, goods and coupons can be read"
 
 app = typer.Typer()
 app.add_typer(account, name="account")

@@ -8,9 +8,9 @@ import pytest
 
 from connectors.connection_report import ConnectionFault
 from connectors.pulling import Cursor, PulledPage, Stream
-from connectors.readable_streams import ORDERS_AND_REFUNDS, require_readable
+from connectors.readable_streams import ORDERS_AND_REFUNDS, require_readable, try_one
 from domain.catalog import CATALOG
-from domain.problems import AuthorizationProblem, Text
+from domain.problems import AuthorizationProblem, NotFoundProblem, Text
 from tests.connectors.case import Case
 from tests.connectors.cases import CASES
 from tests.connectors.harness import Outside, connector
@@ -38,6 +38,22 @@ def test_every_shops_row_tells_what_it_lists() -> None:
     told = {case.platform for case in CASES if {"订单"} <= set(case.lists.values()) and len(case.lists) > 1}
     shops = {name.removesuffix(".get_order") for name in CATALOG if name.endswith(".get_order")} | {"youzan"}
     assert shops <= told
+    assert [case.platform for case in CASES if case.platform in told and not _names_goods(case)] == []
+
+
+def _names_goods(case: Case) -> bool:
+    return any(word in said for said in case.lists.values() for word in ("商品", "菜品"))
+
+
+async def test_an_article_that_is_gone_meanwhile_is_no_fault_of_the_account() -> None:
+    async def gone(number: str) -> None:
+        asked.append(number)
+        raise NotFoundProblem(Text("没有", "gone"))
+
+    asked: list[str] = []
+    await try_one(["1", "2"], gone)
+    await try_one([], gone)
+    assert asked == ["1"], "one tells enough"
 
 
 @pytest.mark.parametrize(("case", "api"), LISTS, ids=[f"{case.platform}-{api}" for case, api in LISTS])

@@ -358,4 +358,6 @@ async def test_a_busy_store_is_tested_by_one_order_and_one_refund(world: Outside
         "order/get": 1,
         "aftersale/getaftersalelist": 1,
         "aftersale/getaftersaleorder": 1,
+        "product/list/get": 1,
+        "product/get": 1,
     }

@@ -4,9 +4,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault
 from connectors.webhooks import Verified
 from connectors.wecom.archive import ARCHIVED
 from domain.events import Event
@@ -106,3 +108,41 @@ async def test_a_wrong_secret_and_a_busy_port_are_told_apart(world: Outside) -> 
         await client.pull("chats", {}, datetime.now(UTC))
     assert busy.value.problem.as_dict()["retryable"] is True
     await client.pull("chats", {}, datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"archive_secret": "0" * 32}, ConnectionFault.CREDENTIALS),
+        ({"archive_url": "http://127.0.0.1:9"}, ConnectionFault.NETWORK),
+    ],
+)
+async def test_an_archive_that_cannot_be_read_is_named_by_the_connection_test(
+    world: Outside, changes: dict[str, str], fault: ConnectionFault
+) -> None:
+    report = await connector("wecom").test_connection(await world.account("wecom", **changes), world.link)
+    assert (report.ok, report.fault) == (False, fault), report.message
+    assert report.message.zh.startswith("会话存档无法读取")
+    assert report.message.en.startswith("The chat archive cannot be read")
+    assert report.hint is not None
+    assert all("archive_url" in said for said in report.hint.as_dict().values())
+
+
+async def test_an_archive_that_is_not_used_is_not_tried(world: Outside) -> None:
+    await world.break_things({"match": {"platform": "wecom", "api": "archive/chatdata"}, "fault": "forbidden"})
+    account = await world.account("wecom", archive_url=None)
+    assert (await connector("wecom").test_connection(account, world.link)).ok
+
+
+async def test_the_clock_of_the_archives_machine_is_not_taken_for_the_platforms(world: Outside) -> None:
+    answered: list[str] = []
+
+    async def note(response: httpx.Response) -> None:
+        answered.append(response.request.url.path)
+
+    world.link.http.event_hooks["response"].append(note)
+    report = await connector("wecom").test_connection(await world.account("wecom"), world.link)
+    world.link.http.event_hooks["response"].remove(note)
+    assert report.ok, report.message
+    assert answered
+    assert [path for path in answered if "chatdata" in path] == []

@@ -28,6 +28,11 @@ CASE = Case(
         call="douyin.agree_refund", api="afterSale.Operate", ledger_kind="refund_agreed", query_api="afterSale.List"
     ),
     pushes=Pushes(send=_push, event="2*", stranger={"shop_id": 1}),
-    lists={"order.searchList": "订单", "afterSale.List": "退款"},
+    lists={
+        "order.searchList": "订单",
+        "afterSale.List": "退款",
+        "product.listV2": "商品与库存",
+        "product.detail": "商品规格与库存",
+    },
     parcels=True,
 )

@@ -35,5 +35,9 @@ CASE = Case(
         stranger={"shop_id": 1},
         window=timedelta(minutes=10),
     ),
-    lists={"eleme.order.getOrders": "订单", "eleme.order.getRefundOrders": "退款"},
+    lists={
+        "eleme.order.getOrders": "订单",
+        "eleme.order.getRefundOrders": "退款",
+        "eleme.product.item.queryItemByPage": "菜品与库存",
+    },
 )

@@ -63,4 +63,5 @@ CASE = Case(
         window=timedelta(minutes=5),
     ),
     tokens=False,
+    lists={"waybills": "运单", "stock": "库存"},
 )

@@ -28,6 +28,7 @@ CASE = Case(
         "jingdong.pop.afs.soa.refundapply.queryPageList": "退款申请",
         "jingdong.asc.serviceAndRefund.view": "售后退款",
         "jingdong.asc.sync.list": "售后服务单",
+        "jingdong.sku.read.searchSkuList": "商品与库存",
     },
     parcels=True,
 )

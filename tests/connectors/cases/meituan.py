@@ -36,5 +36,5 @@ CASE = Case(
         window=timedelta(minutes=10),
     ),
     tokens=False,
-    lists={"order/list": "订单", "order/refund/list": "退款"},
+    lists={"order/list": "订单", "order/refund/list": "退款", "food/list": "菜品与库存"},
 )

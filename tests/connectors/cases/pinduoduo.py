@@ -22,6 +22,10 @@ CASE = Case(
         ledger_kind="refund_agreed",
         query_api="pdd.refund.information.get",
     ),
-    lists={"pdd.order.number.list.increment.get": "订单", "pdd.refund.list.increment.get": "退款"},
+    lists={
+        "pdd.order.number.list.increment.get": "订单",
+        "pdd.refund.list.increment.get": "退款",
+        "pdd.goods.list.get": "商品与库存",
+    },
     parcels=True,
 )

@@ -22,6 +22,12 @@ CASE = Case(
         ledger_kind="refund_agreed",
         query_api="taobao.refund.get",
     ),
-    lists={"taobao.trades.sold.increment.get": "订单", "taobao.refunds.receive.get": "退款"},
+    lists={
+        "taobao.trades.sold.increment.get": "订单",
+        "taobao.refunds.receive.get": "退款",
+        "taobao.items.onsale.get": "在售商品",
+        "taobao.items.inventory.get": "仓库中的商品",
+        "taobao.item.skus.get": "商品规格与库存",
+    },
     parcels=True,
 )

@@ -38,6 +38,11 @@ CASE = Case(
         stranger={"app_id": "wx0000000000000000"},
         window=timedelta(minutes=10),
     ),
-    lists={"channels/ec/order/list/get": "订单", "channels/ec/aftersale/getaftersalelist": "退款"},
+    lists={
+        "channels/ec/order/list/get": "订单",
+        "channels/ec/aftersale/getaftersalelist": "退款",
+        "channels/ec/product/list/get": "商品与库存",
+        "channels/ec/product/get": "商品规格与库存",
+    },
     parcels=True,
 )

@@ -49,4 +49,9 @@ CASE = Case(
         window=timedelta(minutes=10),
         useless=("change_external_contact", "change_external_contact.other", "text"),
     ),
+    lists={
+        "externalcontact/get_follow_user_list": "客户",
+        "externalcontact/get_corp_tag_list": "企业标签",
+        "archive/chatdata": "会话存档",
+    },
 )

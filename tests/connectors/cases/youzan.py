@@ -32,6 +32,14 @@ CASE = Case(
         query_api="youzan.trade.refund.get",
     ),
     pushes=Pushes(send=_push, event="trade_refund_*", stranger={"kdt_id": 1}, useless=("trade_TradeMemoModified",)),
-    lists={"youzan.trades.sold.get": "订单", "youzan.trade.refund.search": "退款"},
+    lists={
+        "youzan.trades.sold.get": "订单",
+        "youzan.trade.refund.search": "退款",
+        "youzan.items.onsale.get": "在售商品",
+        "youzan.items.inventory.get": "仓库中的商品",
+        "youzan.item.get": "商品规格与库存",
+        "youzan.ump.coupon.search": "优惠券",
+        "youzan.ump.coupon.consume.fetchlogs.get": "优惠券",
+    },
     parcels=True,
 )
