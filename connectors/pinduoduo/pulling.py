@@ -51,7 +51,7 @@ _INCREMENTS = {
         "order_sn_list",
         ORDER_KIND,
         "order_sn",
-        ("order_status", "refund_status", "group_status"),
+        ("order_status", "refund_status", "group_status", REFUNDED),
         "updated_at",
         # 5 and 0: all of them.
         {"order_status": "5", "refund_status": "5", "is_lucky_flag": "0"},

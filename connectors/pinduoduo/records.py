@@ -198,8 +198,9 @@ def _order_status(order: Mapping[str, Any]) -> OrderStatus:
     not fill, and one of which all went back; where nobody knows how much did, one that was never sent."""
     status = state_of(ORDER_STATUSES, order, "order_status", "unknown")
     if whole_number(order, "refund_status", 0) == _REFUNDED:
-        refunded = whole_number(order, REFUNDED, -1)
-        if refunded >= fen(order, "pay_amount") or (refunded < 0 and status == "paid"):
+        # Nothing is no answer where something did: the applications run behind.
+        refunded = whole_number(order, REFUNDED, 0)
+        if refunded >= fen(order, "pay_amount") if refunded > 0 else status == "paid":
             return "closed"
     group = whole_number(order, "group_status", 1)
     if group == _GROUP_FAILED:

@@ -274,6 +274,8 @@ def test_nobody_pushes_for_pinduoduo_over_http() -> None:
         ({"order_status": 3, "refund_status": 4, REFUNDED: 7989}, "completed"),
         ({"order_status": 3, "refund_status": 4, REFUNDED: 7990}, "closed"),
         ({"order_status": 1, "refund_status": 4}, "closed"),
+        ({"order_status": 1, "refund_status": 4, REFUNDED: 0}, "closed"),
+        ({"order_status": 2, "refund_status": 4, REFUNDED: 0}, "shipped"),
         ({"order_status": 1, "refund_status": 4, REFUNDED: 100}, "paid"),
         ({"group_status": 0, "refund_status": 4, REFUNDED: 7990}, "closed"),
         ({"order_status": None}, "unknown"),
