@@ -3,6 +3,7 @@
 Nothing is booked by any of it: each settlement is approved by somebody else, as ever.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,8 +23,8 @@ log = structlog.get_logger(__name__)
 
 MOST_BEGUN = 62
 """Settlements that are begun at a time: two months of days. Others are begun by the next request."""
-MOST_REFUSED = 62
-"""Refusals after which no more are tried."""
+MOST_REFUSED = 10
+"""Refusals after which no more of a scheme and cycle are tried: others are, whose reasons are their own."""
 _BY_ITSELF = system_actor("settle-due", Role.FINANCE)
 
 
@@ -108,13 +109,17 @@ class DueSettlements:
         refused: list[RefusedPeriod] = []
         under_way = [each for each in due if each.is_under_way]
         others = [each for each in due if not each.is_under_way]
+        of_one = Counter[tuple[str, Cycle]]()
         for each in others:
-            if len(begun) >= most or len(refused) >= MOST_REFUSED:
+            if len(begun) >= most:
                 break
+            if of_one[each.scheme, each.cycle] >= MOST_REFUSED:
+                continue
             try:
                 begun.append(await self._settle(actor, each, leave_out=leave_out))
             except UnavailableProblem:
                 raise
             except ProblemError as problem:
                 refused.append(RefusedPeriod(each, problem))
+                of_one[each.scheme, each.cycle] += 1
         return BegunDue(begun, under_way, refused, len(others) - len(begun) - len(refused))

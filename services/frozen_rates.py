@@ -141,7 +141,8 @@ def _frozen(row: CalculationRow, frozen: Sequence[FrozenRate]) -> Text:
     zh, en = [], []
     for each in frozen:
         rate = f"1 {each.currency} = {each.rate} {HOME_CURRENCY}"
-        if each.noted_by is None or each.noted_at is None:
+        # Whoever noted another one since noted this one no more.
+        if each.noted_by is None or each.noted_at is None or each.now != each.rate:
             zh.append(rate)
             en.append(rate)
             continue

@@ -10,7 +10,7 @@ from domain.access import Actor, Role
 from domain.problems import AuthorizationProblem, ConflictProblem
 from domain.settlement.payees import NewPayee
 from services.due_periods import DuePeriod
-from services.due_settlements import DueSettlements
+from services.due_settlements import MOST_REFUSED, DueSettlements
 from services.run_views import RunView
 from storage.events import Events
 from storage.unit_of_work import UnitOfWork
@@ -161,6 +161,17 @@ async def test_what_is_refused_is_told_and_keeps_no_other_from_its_turn(office: 
     assert [each.period.start.day for each in found.refused] == [1]
     assert "rate" in str(found.refused[0].problem)
     assert [each.period.start.day for each in found.begun] == [2, 3]
+
+
+async def test_many_that_are_refused_of_one_cycle_keep_no_other_from_its_turn(office: Office, desk: Desk) -> None:
+    today_is(office, date(2026, 2, 1))
+    await a_daily_payee(office, date(2026, 1, 1))
+    # The first of January is the month's, too, and comes last of all that are over.
+    desk.refusing |= {date(2026, 1, day) for day in range(2, 32)}
+    found = await desk.due.begin(QIAN)
+    assert len(found.refused) == MOST_REFUSED
+    assert {each.period.cycle for each in found.begun} == {"day", "month"}
+    assert found.waiting == 30 - MOST_REFUSED
 
 
 async def test_one_closed_period_that_changed_is_adjusted_by_one_of_those_begun_together(
