@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from workflows import messages
 
-GOES = 200
+GOES = 1_000
 """Goes of one pull, some pages each; what is left then is read after the next stroke of the clock."""
 COMPARED_GOES = 3_000
 """Of a comparison, whose next stroke is the next night's; a platform that throttles may let it have a page at a go."""
