@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date
 
 from domain.access import Actor, require_second_person
 from domain.problems import Text
@@ -24,7 +25,7 @@ async def noted_facts_in(work: UnitOfWork, scheme: Scheme, row: CalculationRow) 
     names = [*scheme.deeds, *scheme.scores]
     if row.facts_upto is None or not names:
         return []
-    booked = await _booked(work, row)
+    booked = await _booked(work, scheme, row)
     noted = await NotedFacts(work).by_whom(counted_facts(row, names, booked))
     if not noted:
         return []
@@ -43,7 +44,9 @@ async def refuse_own_facts(work: UnitOfWork, actor: Actor, scheme: Scheme, row: 
     """
     names = [*scheme.deeds, *scheme.scores]
     # What was booked of them before was approved by others then.
-    if names and await NotedFacts(work).has_noted(counted_facts(row, names, await _booked(work, row)), actor.login):
+    if names and await NotedFacts(work).has_noted(
+        counted_facts(row, names, await _booked(work, scheme, row)), actor.login
+    ):
         what = Text(
             f"账期 {row.start} 含有自己登记的到店、评价或考核分，其结算",
             f"A settlement of the period from {row.start}, with visits, reviews or scores that one noted oneself,",
@@ -51,14 +54,22 @@ async def refuse_own_facts(work: UnitOfWork, actor: Actor, scheme: Scheme, row: 
         require_second_person(actor, [actor.login], what)
 
 
-async def _booked(work: UnitOfWork, row: CalculationRow) -> Counted:
-    """What of the facts counted when the calculation's period was booked last; nothing if it never was."""
+async def _booked(work: UnitOfWork, now: Scheme, row: CalculationRow) -> Counted:
+    """What of the facts counted when the calculation's period was booked last; nothing if it never was. Of names that
+    are counted for other roles or on other days by now, nobody knows what others approved: all of it counts as new."""
     before = await booked_before(work, row)
     version = await Definitions(work).get((SCHEME, "", before.scheme, before.version)) if before is not None else None
     if before is None or version is None or before.facts_upto is None:
         return NOTHING
-    scheme = scheme_of(version.properties)
-    return Counted(before.id, [*scheme.deeds, *scheme.scores], before.facts_upto)
+    then = scheme_of(version.properties)
+    same = [name for name in (*then.deeds, *then.scores) if _counting(then, name) == _counting(now, name)]
+    return Counted(before.id, same, before.facts_upto)
+
+
+def _counting(scheme: Scheme, name: str) -> set[tuple[tuple[str, ...], tuple[date, date] | None]]:
+    """For which roles and on which days facts of a name count in a scheme."""
+    counting = (each for each in scheme.components if name in each.deeds or name in each.scores)
+    return {(each.roles or scheme.roles, each.days) for each in counting}
 
 
 def _noted(row: CalculationRow, noted: Sequence[NotedBy]) -> Text:

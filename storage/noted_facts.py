@@ -85,17 +85,25 @@ def _values(facts: CountedFacts) -> dict[str, object]:
     }
 
 
-_TOOK_PART = """
+_TAKES_PART = """
     EXISTS (
         SELECT FROM settlement_members m
-        WHERE m.calculation = %({calculation})b::uuid AND m.payee = f.payee
+        WHERE m.calculation = %(calculation)b::uuid AND m.payee = f.payee
             AND m.part = (f.payee::bigint * 2654435761 %% 4294967296 * %(parts)b::bigint) >> 32
     )
 """
-_TAKES_PART = _TOOK_PART.replace("{calculation}", "calculation")
-_TOOK_PART_BEFORE = _TOOK_PART.replace("{calculation}", "before")
+# As what they are now: in another role, or not there, other facts of theirs counted, or none.
+_TOOK_PART_BEFORE = """
+    EXISTS (
+        SELECT FROM settlement_members m
+        JOIN settlement_members now ON now.calculation = %(calculation)b::uuid AND now.part = m.part
+            AND now.payee = m.payee AND (now.role, now.is_present) = (m.role, m.is_present)
+        WHERE m.calculation = %(before)b::uuid AND m.payee = f.payee
+            AND m.part = (f.payee::bigint * 2654435761 %% 4294967296 * %(parts)b::bigint) >> 32
+    )
+"""
 # What came since is found day by day, as the index of days and numbers is: a period has far more facts. What was noted
-# before counts for the first time where the scheme did not ask for it then, or the payee was not there.
+# before counts for the first time where the scheme did not ask for it so then, or the payee was not there so.
 _NEW = filled(
     """
     FROM (

@@ -18,7 +18,7 @@ from storage.payee_facts import PayeeFact, PayeeFacts
 from storage.payees import Payees
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
-from tests.services.test_calculations import MAY, NEW_YEAR, QIAN, Office, office
+from tests.services.test_calculations import MAY, NEW_YEAR, QIAN, SCHEME, Office, office
 from tests.services.test_selling import an_order
 from tests.services.test_settlement_runs import HE, WU, Books, books
 
@@ -181,6 +181,33 @@ async def test_what_was_noted_of_who_joins_later_is_noted_by_another(office: Off
     assert told.endswith("wu 1 条（visits 1）")
     with pytest.raises(AuthorizationProblem):
         await books.runs.decide(WU, again.run.id, approve=True)
+
+
+async def test_what_counts_for_other_roles_by_now_is_noted_by_another(office: Office, books: Books) -> None:
+    """Visits of a city were noted while promoters alone were paid for them."""
+    await note(office, "wu", "visits", {"C1": 3})
+    await note(office, "ada", "service", {"C1": 3})
+    view = await books.computed()
+    await books.runs.decide(HE, view.run.id, approve=True)
+    await books.book(view.run.id)
+    wider = SCHEME.replace("of: visits, roles: [promoter]", "of: visits, roles: [promoter, city]")
+    await office.scheme("1.1.0", text=wider)
+    again = await books.computed()
+    assert "wu 1 条（visits 1）" in of_facts(again.remarks)[0]
+    with pytest.raises(AuthorizationProblem):
+        await books.runs.decide(WU, again.run.id, approve=True)
+
+
+async def test_what_was_noted_of_who_has_another_role_by_now_is_noted_by_another(office: Office, books: Books) -> None:
+    await note(office, "wu", "visits", {"C1": 3})
+    await note(office, "ada", "visits", {"P1": 3})
+    view = await books.computed()
+    await books.runs.decide(HE, view.run.id, approve=True)
+    await books.book(view.run.id)
+    await office.register.put(QIAN, [NewPayee(code="C1", name="C1", role="promoter", since=MAY)])
+    again = await books.computed()
+    (told,) = of_facts(again.remarks)
+    assert told.endswith("wu 1 条（visits 1）")
 
 
 COUNTING = """
