@@ -193,10 +193,10 @@ def approve_run(
 
     async def work(database: Database, settings: Settings) -> bool:
         runs, actor = _runs(database, settings), approving_actor(as_director=as_director)
-        all_are = True
+        all_are, together = True, await runs.moved_together(list(dict.fromkeys(run)))
         for each in dict.fromkeys(run):
             try:
-                await _decide(runs, actor, each, approve=not refuse, note=note)
+                await _decide(runs, actor, each, together.get(each, 0), approve=not refuse, note=note)
             except ProblemError as problem:
                 if len(run) == 1:
                     raise
@@ -231,8 +231,10 @@ def close_period(
     with_database(work)
 
 
-async def _decide(runs: SettlementRunService, actor: Actor, run: UUID, *, approve: bool, note: str | None) -> None:
-    view = await runs.decide(actor, run, approve=approve, note=note)
+async def _decide(
+    runs: SettlementRunService, actor: Actor, run: UUID, together_minor: int, *, approve: bool, note: str | None
+) -> None:
+    view = await runs.decide(actor, run, approve=approve, note=note, together_minor=together_minor)
     if view.run.state == "approved":
         for each in view.calculations:
             for part in range(each.parts):

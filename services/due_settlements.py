@@ -3,8 +3,10 @@
 Nothing is booked by any of it: each settlement is approved by somebody else, as ever.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +27,8 @@ MOST_BEGUN = 62
 """Settlements that are begun at a time: two months of days. Others are begun by the next request."""
 MOST_REFUSED = 10
 """Refusals after which no more of a scheme and cycle are tried: others are, whose reasons are their own."""
+_BUDGET_S = 20.0
+"""How long what nobody asked for is begun at a time: others have their turn in between."""
 _BY_ITSELF = system_actor("settle-due", Role.FINANCE)
 
 
@@ -78,7 +82,7 @@ class DueSettlements:
         leave_out: bool = False,
         most: int = MOST_BEGUN,
     ) -> BegunDue:
-        """Ask for the settlement of those that are due, the earliest first; said again, it begins none twice.
+        """Ask for the settlement of those that are due; said again, it begins none twice.
 
         leave_out: also while orders of a period have no sales. A period that is refused keeps no other from its turn.
         """
@@ -99,19 +103,21 @@ class DueSettlements:
         if self._by_itself:
             # What was refused, or failed, waits for a person.
             untouched = [each for each in due if each.state in (None, "booked")]
-            found = await self._begin(_BY_ITSELF, untouched, leave_out=False, most=MOST_BEGUN)
+            found = await self._begin(_BY_ITSELF, untouched, leave_out=False, most=MOST_BEGUN, budget_s=_BUDGET_S)
             for each in found.refused:
                 period = each.period
                 log.warning("not settled", scheme=period.scheme, start=str(period.start), reason=str(each.problem))
 
-    async def _begin(self, actor: Actor, due: Sequence[DuePeriod], *, leave_out: bool, most: int) -> BegunDue:
+    async def _begin(
+        self, actor: Actor, due: Sequence[DuePeriod], *, leave_out: bool, most: int, budget_s: float = math.inf
+    ) -> BegunDue:
         begun: list[RunView] = []
         refused: list[RefusedPeriod] = []
         under_way = [each for each in due if each.is_under_way]
         others = [each for each in due if not each.is_under_way]
-        of_one = Counter[tuple[str, Cycle]]()
-        for each in others:
-            if len(begun) >= most:
+        of_one, end = Counter[tuple[str, Cycle]](), time.monotonic() + budget_s
+        for each in _in_turn(others, most):
+            if len(begun) >= most or time.monotonic() > end:
                 break
             if of_one[each.scheme, each.cycle] >= MOST_REFUSED:
                 continue
@@ -122,4 +128,16 @@ class DueSettlements:
             except ProblemError as problem:
                 refused.append(RefusedPeriod(each, problem))
                 of_one[each.scheme, each.cycle] += 1
+        begun.sort(key=lambda each: (each.period.end, each.period.scheme))
+        refused.sort(key=lambda each: (each.period.end, each.period.scheme))
         return BegunDue(begun, under_way, refused, len(others) - len(begun) - len(refused))
+
+
+def _in_turn(due: Sequence[DuePeriod], most: int) -> Iterator[DuePeriod]:
+    """The earliest of each scheme and cycle, the last of these first: what is taken back of closed periods is booked by
+    the first that is begun, and is paid off in instalments from its days on."""
+    of_one: dict[tuple[str, Cycle], list[DuePeriod]] = defaultdict(list)
+    for each in due:
+        of_one[each.scheme, each.cycle].append(each)
+    for periods in of_one.values():
+        yield from reversed(periods[:most])

@@ -6,10 +6,11 @@ with, and the difference is booked in the open period: late orders as adjustment
 on when the scheme does not.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from connectors.registry import ConnectorRegistry
@@ -114,8 +115,22 @@ class SettlementRunService:
                 told = {"scheme": run.scheme, "problem": problem.get("message")}
                 await AuditLog(work).record(_SETTLEMENT, "settlement.fail", _target(run_id), told)
 
-    async def decide(self, actor: Actor, run_id: UUID, *, approve: bool, note: str | None = None) -> RunView:
+    async def moved_together(self, runs: Collection[UUID]) -> Mapping[UUID, int]:
+        """Of each of these runs that is there, how much moves in all of its scheme's among them."""
+        async with UnitOfWork(self._database) as work:
+            found = [each for run in runs if (each := await SettlementRuns(work).find(run)) is not None]
+        sums = Counter[str]()
+        for each in found:
+            sums[each.scheme] += each.moved_minor or abs(each.total_minor or 0)
+        return {each.id: sums[each.scheme] for each in found}
+
+    async def decide(
+        self, actor: Actor, run_id: UUID, *, approve: bool, note: str | None = None, together_minor: int = 0
+    ) -> RunView:
         """Approve or refuse. With enough approvals it is booked; one refusal ends it.
+
+        together_minor: how much moves in all that are approved at once: it takes as many people as that does, and
+        nobody may approve more at once than in one.
 
         :raises AuthorizationProblem: who asked for it, wrote or published its scheme or the attribution, noted facts
             or rates that count in it, or may not approve so much.
@@ -134,8 +149,9 @@ class SettlementRunService:
                 )
             require_second_person(actor, [run.asked_by], Text("结算", "A settlement"))
             if approve:
-                moved_minor = run.moved_minor or abs(run.total_minor or 0)
+                moved_minor = max(run.moved_minor or abs(run.total_minor or 0), together_minor)
                 currency = (await SettlementPeriods(work).require(run.period)).currency
+                run.approvals_needed = max(run.approvals_needed or 1, self._policy.needed(moved_minor, currency))
                 self._policy.require_within_limit(actor, moved_minor, currency)
                 await SettlementOverlaps(work).hold(run.scheme)
                 planned = await SettlementRuns(work).calculations(run_id)
@@ -270,10 +286,12 @@ class SettlementRunService:
         async with UnitOfWork(self._database) as work:
             return await Ledger(work).sums()
 
-    async def unfinished(self, for_s: timedelta, limit: int) -> Sequence[RunView]:
-        """Runs that have waited so long for a workflow to go on with them."""
+    async def unfinished(
+        self, for_s: timedelta, limit: int, after: tuple[datetime, UUID] | None = None
+    ) -> Sequence[RunView]:
+        """Runs that have waited so long for a workflow to go on with them, behind the one asked for `after`."""
         async with UnitOfWork(self._database) as work:
-            rows = await SettlementRuns(work).unfinished(work.now - for_s, limit)
+            rows = await SettlementRuns(work).unfinished(work.now - for_s, limit, after)
             return [await run_view(work, each) for each in rows]
 
     async def show(self, actor: Actor, run_id: UUID) -> RunView:

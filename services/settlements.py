@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from domain.access import Actor, Permission
@@ -41,6 +41,7 @@ class SettlementService:
         self._workflows = SettlementWorkflows(orchestrator)
         self._steps = steps
         self._runs = runs
+        self._after: tuple[datetime, UUID] | None = None
 
     async def calculate(self, actor: Actor, wanted: Wanted) -> CalculationView:
         """Begin a calculation; nothing is booked. What Temporal does not hear of now is begun soon.
@@ -69,9 +70,11 @@ class SettlementService:
         await begin_soon(self._go_on(view), run=str(view.run.id))
         return view
 
-    async def decide(self, actor: Actor, run: UUID, *, approve: bool, note: str | None = None) -> RunView:
+    async def decide(
+        self, actor: Actor, run: UUID, *, approve: bool, note: str | None = None, together_minor: int = 0
+    ) -> RunView:
         """Approve or refuse a settlement; with enough approvals it is booked now. Raises as the runs' own `decide`."""
-        view = await self._runs.decide(actor, run, approve=approve, note=note)
+        view = await self._runs.decide(actor, run, approve=approve, note=note, together_minor=together_minor)
         if view.run.state == "approved":
             await begin_soon(self._go_on(view), run=str(run))
         return view
@@ -81,14 +84,19 @@ class SettlementService:
         return await self.settle(actor, period.scheme, period.start, period.cycle, leave_out=leave_out)
 
     async def approve_all(self, actor: Actor, runs: Sequence[UUID], note: str | None = None) -> ApprovedRuns:
-        """Approve each of these as `decide` does, by itself: one that may not be approved keeps no other from it."""
+        """Approve each of these as `decide` does, by itself: one that may not be approved keeps no other from it.
+
+        Limits, and how many people it takes, go by what all of a scheme's among them move.
+        """
         actor.require(Permission.PAYOUTS_APPROVE)
         actor.require_everything()
         approved: list[RunView] = []
         refused: list[tuple[UUID, ProblemError]] = []
+        together = await self._runs.moved_together(list(dict.fromkeys(runs)))
         for run in dict.fromkeys(runs):
             try:
-                approved.append(await self.decide(actor, run, approve=True, note=note))
+                minor = together.get(run, 0)
+                approved.append(await self.decide(actor, run, approve=True, note=note, together_minor=minor))
             except UnavailableProblem:
                 raise
             except ProblemError as problem:
@@ -101,7 +109,8 @@ class SettlementService:
             rows = await Calculations(work).unfinished(work.now - START_AGAIN_AFTER, STARTED_AT_ONCE)
         for row in rows:
             await self._start(row)
-        views = await self._runs.unfinished(START_AGAIN_AFTER, STARTED_AT_ONCE)
+        views = await self._runs.unfinished(START_AGAIN_AFTER, STARTED_AT_ONCE, self._after)
+        self._after = (views[-1].run.asked_at, views[-1].run.id) if len(views) == STARTED_AT_ONCE else None
         for view in views:
             await self._go_on(view)
         return len(rows) + len(views)

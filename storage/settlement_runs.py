@@ -17,6 +17,7 @@ from sqlalchemy import (
     func,
     select,
     text,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import AutoString, Field, col
@@ -166,14 +167,19 @@ class SettlementRuns(Repository):
             statement = statement.where(col(SettlementRunRow.scheme) == scheme)
         return await paginate(self.session, statement, _NEWEST_FIRST, page, lambda row: row)
 
-    async def unfinished(self, before: datetime, limit: int) -> list[SettlementRunRow]:
-        """Runs asked for before an instant that a workflow has to go on with."""
+    async def unfinished(
+        self, before: datetime, limit: int, after: tuple[datetime, UUID] | None = None
+    ) -> list[SettlementRunRow]:
+        """Runs asked for before an instant that a workflow has to go on with, behind the one that was asked for
+        `after`."""
         row = SettlementRunRow
         statement = select(row).where(col(row.state).in_(("computing", "approved")), col(row.asked_at) < before)
-        return list(await self.session.scalars(statement.order_by(col(row.asked_at)).limit(limit)))
+        if after is not None:
+            statement = statement.where(tuple_(col(row.asked_at), col(row.id)) > after)
+        return list(await self.session.scalars(statement.order_by(col(row.asked_at), col(row.id)).limit(limit)))
 
     async def calculations(self, run: UUID) -> list[RunCalculationRow]:
-        """What the run books, its own period last."""
+        """What the run books, by period."""
         row = RunCalculationRow
         statement = select(row).where(col(row.run) == run).order_by(col(row.origin))
         return list(await self.session.scalars(statement))

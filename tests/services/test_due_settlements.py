@@ -166,12 +166,23 @@ async def test_what_is_refused_is_told_and_keeps_no_other_from_its_turn(office: 
 async def test_many_that_are_refused_of_one_cycle_keep_no_other_from_its_turn(office: Office, desk: Desk) -> None:
     today_is(office, date(2026, 2, 1))
     await a_daily_payee(office, date(2026, 1, 1))
-    # The first of January is the month's, too, and comes last of all that are over.
     desk.refusing |= {date(2026, 1, day) for day in range(2, 32)}
     found = await desk.due.begin(QIAN)
     assert len(found.refused) == MOST_REFUSED
-    assert {each.period.cycle for each in found.begun} == {"day", "month"}
-    assert found.waiting == 30 - MOST_REFUSED
+    assert [each.period.cycle for each in found.begun] == ["month"]
+    assert found.waiting == 31 - MOST_REFUSED
+
+
+async def test_what_is_taken_back_is_booked_in_the_last_period_that_is_due(office: Office, desk: Desk) -> None:
+    """By instalments it is paid off from there on, not from a period that is over for long."""
+    today_is(office, date(2026, 5, 6))
+    await a_daily_payee(office, MAY)
+    await office.told(an_order(channel="D1"))
+    await desk.books.closed(date(2026, 5, 3), "day")
+    await office.told(a_refund(30_000))
+    found = await desk.due.begin(QIAN, cycle="day")
+    adjusting = [each for each in found.begun if any(one.purpose == "adjustment" for one in each.calculations)]
+    assert [each.period.start for each in adjusting] == [max(each.period.start for each in found.begun)]
 
 
 async def test_one_closed_period_that_changed_is_adjusted_by_one_of_those_begun_together(

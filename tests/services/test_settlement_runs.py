@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -278,6 +278,32 @@ async def test_beyond_an_approvers_limit_a_director_approves(office: Office) -> 
     with pytest.raises(AuthorizationProblem, match="limit"):
         await books.runs.decide(WU, view.run.id, approve=True)
     assert (await books.runs.decide(HAN, view.run.id, approve=True)).run.state == "approved"
+
+
+@pytest.mark.parametrize(
+    ("above", "limit", "state"), [(2_500, None, "computed"), (9_999, 2_500, None), (9_999, 9_999, "approved")]
+)
+async def test_what_is_approved_together_counts_together(
+    office: Office, above: int, limit: int | None, state: str | None
+) -> None:
+    """Many small ones by one person are one large one."""
+    limits = {} if limit is None else {Role.APPROVER: limit}
+    steps = (ApprovalStep(), ApprovalStep(above_minor=above, approvals=2))
+    books = Books(office, ApprovalPolicy(steps=steps, limits_minor=limits))
+    noon = datetime(2026, 6, 1, 4, tzinfo=UTC)
+    office.clock.now = noon
+    june = an_order("E2", channel="P1", paid_at=noon, created_at=noon, occurred_at=noon)
+    await office.told(an_order(channel="P1"), june, at=noon)
+    runs = [(await books.computed(day)).run.id for day in (MAY, JUNE)]
+    together = await books.runs.moved_together([*runs, uuid4()])
+    assert together == dict.fromkeys(runs, 2 * 1_897)
+    for run in runs:
+        decided = books.runs.decide(WU, run, approve=True, together_minor=together[run])
+        if state is None:
+            with pytest.raises(AuthorizationProblem, match="limit"):
+                await decided
+        else:
+            assert (await decided).run.state == state
 
 
 async def test_anybody_who_approves_may_refuse_whatever_it_comes_to(office: Office) -> None:
