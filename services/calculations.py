@@ -114,7 +114,8 @@ class CalculationSteps:
             asked_at=work.now,
             components=[each.name for each in scheme.components],
             parts=PARTS,
-            input_of=source.id if source is not None else None,
+            # Whoever froze it, so that all that go by one input name the same.
+            input_of=(source.input_of or source.id) if source is not None else None,
         )
         return await Calculations(work).add(row)
 

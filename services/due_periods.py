@@ -13,12 +13,12 @@ from typing import Literal
 from uuid import UUID
 
 from domain.events import Event
-from domain.ids import derived_id
 from domain.problems import RuntimeProblem
 from domain.settlement.bills import day_of
 from domain.settlement.periods import CYCLES, periods_over
 from domain.settlement.scheme import Cycle, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
+from services.weekly_notices import weekly_notice
 from storage.definitions import Definitions
 from storage.due_periods import ActiveDays, DuePeriods, StandingPeriod
 from storage.settlement_runs import State
@@ -122,22 +122,14 @@ def _why(stands: StandingPeriod | None, end: date) -> Why | None:
 
 
 def _event(scheme: str, periods: Sequence[DuePeriod], now: datetime) -> Event:
-    year, week, _ = day_of(now).isocalendar()
-    return Event(
-        id=derived_id("settlement-due", scheme, f"{year}-{week}"),
-        source=f"/settlement/{scheme}",
-        type="tandem.settlement.due",
-        time=now,
-        subject=f"settlement:{scheme}",
-        datacontenttype="application/json",
-        data={
-            "scheme": scheme,
-            "periods": len(periods),
-            "first": str(periods[0].start),
-            "last": str(periods[-1].end - timedelta(days=1)),
-            "listed": [_told(each) for each in periods[:_MOST_TOLD]],
-        },
-    )
+    told = {
+        "scheme": scheme,
+        "periods": len(periods),
+        "first": str(periods[0].start),
+        "last": str(periods[-1].end - timedelta(days=1)),
+        "listed": [_told(each) for each in periods[:_MOST_TOLD]],
+    }
+    return weekly_notice("settlement-due", scheme, f"/settlement/{scheme}", f"settlement:{scheme}", told, now)
 
 
 def _told(each: DuePeriod) -> Mapping[str, object]:

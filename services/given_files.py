@@ -1,6 +1,5 @@
 """What a calculation or a settlement gives to each payee as a file, CSV or XLSX, as reports are."""
 
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 
 from domain.access import Actor
@@ -16,7 +15,7 @@ from services.calculation_payees import (
     require_looking,
     sides_of,
 )
-from services.report_files import MEDIA_TYPES, FileFormat, ReportFile, beside_names, write_table
+from services.report_files import FileFormat, ReportFile, beside_names, table_file
 from services.settlement_reports import Row, require_clear
 from storage.audit import AuditLog
 from storage.engine import Database
@@ -62,14 +61,13 @@ class GivenFiles:
             }
             await AuditLog(work).record(actor, "settlement.export", asked.target, detail)
             await note_names(work, actor, asked, unmask_for)
-        content = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever reads it
+        # A settlement that only adjusts has no period of its own among them.
+        own = next((each.row for each in sides if each.row.purpose == "settlement"), sides[-1].row)
+        name = f"payees_{own.scheme}_{own.start}_{own.end}"
         async with UnitOfWork(self._database) as work:
             await ReportRows(work).read_as_of_now()
             given = given_in(work, sides, changed=asked.changed, in_clear=unmask_for is not None)
-            count = await write_table(content, columns_of(sides), form, _rows(given, locale), locale)
-        own = sides[-1].row
-        name = f"payees_{own.scheme}_{own.start}_{own.end}.{form}"
-        return ReportFile(name, MEDIA_TYPES[form], count, content)
+            return await table_file(name, columns_of(sides), form, _rows(given, locale), locale)
 
 
 def columns_of(sides: Sequence[Side]) -> list[Column]:

@@ -88,14 +88,21 @@ class ReportFiles:
         async with UnitOfWork(self._database) as work:
             await note_export(work, actor, name, wanted, form, unmask_for)
             await note_clear(work, actor, report, unmask_for)
-        content = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever reads it
         async with UnitOfWork(self._database) as work:
             await ReportRows(work).read_as_of_now()
             frame = await self._reports.frame(work, report, wanted)
             rows = self._reports.rows(work, report, frame, in_clear=unmask_for is not None)
-            count = await write_table(content, report_columns(report), form, rows, locale)
-        days = f"{frame.days.start}_{frame.days.end}"
-        return ReportFile(f"{name}_{wanted.scheme or 'all'}_{days}.{form}", MEDIA_TYPES[form], count, content)
+            named = f"{name}_{wanted.scheme or 'all'}_{frame.days.start}_{frame.days.end}"
+            return await table_file(named, report_columns(report), form, rows, locale)
+
+
+async def table_file(
+    name: str, columns: Sequence[Column], form: FileFormat, rows: AsyncIterator[Row], locale: str
+) -> ReportFile:
+    """A file of rows under the titles of their columns; its name gets the form's ending."""
+    content = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever reads it
+    count = await write_table(content, columns, form, rows, locale)
+    return ReportFile(f"{name}.{form}", MEDIA_TYPES[form], count, content)
 
 
 async def write_table(

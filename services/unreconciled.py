@@ -16,12 +16,12 @@ from connectors.registry import ConnectorRegistry
 from domain.access import Actor, Permission, Scope
 from domain.accounts import Account
 from domain.events import Event
-from domain.ids import derived_id
 from domain.settlement.bills import BillKind, day_of
 from domain.settlement.reconciliation import bill_of
 from services.bill_terms import compared_families, terms_of
 from services.bills import is_ready
 from services.breaks import AGES, age_of
+from services.weekly_notices import weekly_notice
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.bill_terms import BillTermsBook
@@ -199,25 +199,17 @@ def _unreconciled(
 def _missing(account: str, days: Sequence[UnreconciledDay], now: datetime) -> Event:
     """`tandem.bills.missing`: the same one for all of a week."""
     platform, _, slug = account.partition("/")
-    year, week, _ = day_of(now).isocalendar()
-    return Event(
-        id=derived_id("bills-missing", account, f"{year}-{week}"),
-        source=f"/{account}",
-        type="tandem.bills.missing",
-        time=now,
-        subject=f"bills:{account}",
-        datacontenttype="application/json",
-        data={
-            "platform": platform,
-            "account": slug,
-            "days": len(days),
-            "first": str(days[0].day),
-            "last": str(days[-1].day),
-            "listed": [
-                {"day": str(each.day), "why": each.why, "missing": list(each.missing)} for each in days[:_MOST_TOLD]
-            ],
-        },
-    )
+    told = {
+        "platform": platform,
+        "account": slug,
+        "days": len(days),
+        "first": str(days[0].day),
+        "last": str(days[-1].day),
+        "listed": [
+            {"day": str(each.day), "why": each.why, "missing": list(each.missing)} for each in days[:_MOST_TOLD]
+        ],
+    }
+    return weekly_notice("bills-missing", account, f"/{account}", f"bills:{account}", told, now)
 
 
 def _between(first: date, last: date) -> Sequence[date]:

@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from storage.bulk import fetch
 from storage.payees import PayeeRow
+from storage.report_texts import filled
 from storage.sales import PARTS
 from storage.unit_of_work import Repository
 
@@ -94,35 +95,37 @@ def _of(compared: Compared, sums: Sequence[GivenSum]) -> dict[str, object]:
     return {"calculation": compared.calculation, "before": compared.before, **of_payees}
 
 
-_AFTER = """
+_GIVEN = """
     SELECT part, payee, total, before FROM (
         SELECT part, payee,
             coalesce(sum(amount_minor) FILTER (WHERE calculation = %(calculation)b::uuid), 0)::bigint AS total,
             coalesce(sum(amount_minor) FILTER (WHERE calculation = %(before)b::uuid), 0)::bigint AS before
         FROM settlement_earnings
-        WHERE calculation = ANY(ARRAY[%(calculation)b::uuid, %(before)b::uuid])
-            AND part >= %(first)b::smallint AND part < %(end)b::smallint
-            AND (part, payee::bigint) > (%(part)b::smallint, %(payee)b::bigint)
+        WHERE calculation = ANY(ARRAY[%(calculation)b::uuid, %(before)b::uuid]) {within}
         GROUP BY part, payee
     ) given
-    WHERE NOT %(changed)b::boolean OR total <> before
-    ORDER BY part, payee LIMIT %(limit)b::integer
+    WHERE (NOT %(changed)b::boolean OR total <> before)
 """
-_MOST_CHANGED = """
-    SELECT part, payee, total, before FROM (
-        SELECT part, payee,
-            coalesce(sum(amount_minor) FILTER (WHERE calculation = %(calculation)b::uuid), 0)::bigint AS total,
-            coalesce(sum(amount_minor) FILTER (WHERE calculation = %(before)b::uuid), 0)::bigint AS before
-        FROM settlement_earnings
-        WHERE calculation = ANY(ARRAY[%(calculation)b::uuid, %(before)b::uuid])
-        GROUP BY part, payee
-    ) given
-    WHERE (NOT %(changed)b::boolean OR total <> before) AND (
+_AFTER = filled(
+    "{given} ORDER BY part, payee LIMIT %(limit)b::integer",
+    given=_GIVEN,
+    within="""
+        AND part >= %(first)b::smallint AND part < %(end)b::smallint
+        AND (part, payee::bigint) > (%(part)b::smallint, %(payee)b::bigint)
+    """,
+)
+_MOST_CHANGED = filled(
+    """
+    {given}
+    AND (
         %(less)b::bigint IS NULL OR (-abs(total - before), payee::bigint, %(place)b::bigint)
             > (%(less)b::bigint, %(payee)b::bigint, %(last)b::bigint)
     )
     ORDER BY -abs(total - before), payee LIMIT %(limit)b::integer
-"""
+    """,
+    given=_GIVEN,
+    within="",
+)
 _COMPONENTS = """
     SELECT e.payee, e.calculation, e.component, e.base, e.amount_minor
     FROM unnest(%(parts)b::smallint[], %(payees)b::integer[]) AS wanted (part, payee)

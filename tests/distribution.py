@@ -10,7 +10,7 @@ _TOGETHER = "tests/reports/"
 """Tests of this folder read the same books, which take the better part of a minute to make."""
 
 
-class ByFile(LoadFileScheduling):  # type: ignore[misc]
+class ByFile(LoadFileScheduling):  # type: ignore[misc] # pytest-xdist tells no types
     """Tests of one file stay together, and so do those of a folder that share what takes long to make."""
 
     def _split_scope(self, nodeid: str) -> str:
